@@ -1,0 +1,144 @@
+"""The lab's certificate authority: one certificate per server, signed by a CA that only its clients trust."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFETIME = timedelta(days=365)
+_CLOCK_SKEW = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ServerCertificate:
+    """Where one server's certificate files are, all PEM.
+
+    ``ca_file`` is what a client must trust; ``key_file`` can be read by its owner only.
+    """
+
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
+
+
+def issue(folder: Path, names: Sequence[str]) -> ServerCertificate:
+    """Make a new CA and a server certificate signed by it.
+
+    The CA's private key is thrown away: nothing else can ever be signed by a lab's CA.
+    TLS always uses the machine's time, so the farm's movable clock plays no part.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the three files go; made if it is missing.
+    names : Sequence of str
+        What clients connect to: DNS names and IP addresses, which become the subject alternative names
+        (RFC 5280 4.2.1.6). The first is also the common name.
+
+    Returns
+    -------
+    ServerCertificate
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    authority_key, server_key = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
+    authority = _authority(authority_key)
+    server = _server(server_key, names, authority, authority_key)
+    files = ServerCertificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    files.ca_file.write_bytes(authority.public_bytes(Encoding.PEM))
+    files.certificate_file.write_bytes(server.public_bytes(Encoding.PEM))
+    key = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files.key_file.unlink(missing_ok=True)
+    with os.fdopen(os.open(files.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
+    return files
+
+
+def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = _name("Practice farm CA")
+    return (
+        _builder(name, name, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _server(
+    key: ec.EllipticCurvePrivateKey,
+    names: Sequence[str],
+    authority: x509.Certificate,
+    authority_key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    return (
+        _builder(_name(names[0]), authority.subject, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(
+            # Python 3.13 and later refuse a chain without it (VERIFY_X509_STRICT, RFC 5280 4.2.1.1).
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+            critical=False,
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    address = _address(name)
+    return x509.DNSName(name) if address is None else x509.IPAddress(address)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(name)
+    except ValueError:
+        return None
