@@ -1,0 +1,170 @@
+"""Holograms: the XML in which MIM shows what a connector space holds for one object."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from kit.errors import ProtocolError
+
+Value = bytes | str | tuple[bytes | str, ...] | None
+"""An attribute's value: bytes if binary, a tuple if multivalued, None if the change removes it."""
+
+
+@dataclass(frozen=True)
+class ConnectorSpaceObject:
+    r"""One object in the connector space of one management agent (MIIS_CSObject, Microsoft Learn ms697741).
+
+    Parameters
+    ----------
+    guid : str
+        The object's own GUID, in braces.
+    dn : str
+        Its distinguished name in the connected system's form; the anchor where there is none.
+    agent : str
+        The management agent's name.
+    metaverse_guid : str
+        The metaverse object it is joined to; empty for a disconnector.
+    object_type : str
+        Its object class.
+    account : str
+        ``contoso\anna``, lower case; empty where the object has none.
+    hologram : Mapping[str, Value]
+        What the last import saw.
+    pending_import : Mapping[str, Value]
+        What the next synchronisation will see; empty if nothing is pending.
+    unapplied_export : Mapping[str, Value]
+        What the next export will leave behind; empty if nothing is pending.
+    unconfirmed_export : Mapping[str, Value]
+        What was exported and awaits the confirming import; empty if nothing does.
+    export_operation : str
+        What the next export will do to the object: ``add``, ``update``, ``delete``, or empty for nothing.
+    """
+
+    guid: str
+    dn: str
+    agent: str
+    metaverse_guid: str
+    object_type: str
+    account: str
+    hologram: Mapping[str, Value]
+    pending_import: Mapping[str, Value]
+    unapplied_export: Mapping[str, Value]
+    unconfirmed_export: Mapping[str, Value]
+    export_operation: str = ""
+
+    @classmethod
+    def of(cls, instance: Mapping[str, str]) -> ConnectorSpaceObject:
+        """Read an instance of MIIS_CSObject.
+
+        Raises
+        ------
+        ProtocolError
+            One of its holograms is not one.
+        """
+        account = instance.get("Account", "")
+        return cls(
+            guid=instance.get("Guid", ""),
+            dn=instance.get("Dn", ""),
+            agent=instance.get("MaName", ""),
+            metaverse_guid=instance.get("MvGuid", ""),
+            object_type=instance.get("ObjectType", ""),
+            account=f"{instance.get('Domain', '')}\\{account}".lower() if account else "",
+            hologram=parse_hologram(instance.get("Hologram", "")),
+            pending_import=parse_hologram(instance.get("PendingImportHologram", "")),
+            unapplied_export=parse_hologram(instance.get("UnappliedExportHologram", "")),
+            unconfirmed_export=parse_hologram(instance.get("UnconfirmedExportHologram", "")),
+            export_operation=_export_operation(instance),
+        )
+
+    @property
+    def export_changes(self) -> dict[str, Value]:
+        """What the next export will change: attribute to new value, None where it removes the attribute.
+
+        It is the difference between the layer with the pending export and the one beneath it; empty for a
+        deletion, which :attr:`export_operation` tells.
+        """
+        if self.export_operation not in {"add", "update"}:
+            return {}
+        beneath = self.unconfirmed_export or self.hologram
+        return {
+            name: self.unapplied_export.get(name)
+            for name in sorted(beneath.keys() | self.unapplied_export.keys())
+            if self.unapplied_export.get(name) != beneath.get(name)
+        }
+
+
+def parse_hologram(xml: str) -> dict[str, Value]:
+    """Read the attributes of an ``<entry>`` (a hologram) or a ``<delta>`` (the change that leads to one).
+
+    Parameters
+    ----------
+    xml : str
+        The property's text; empty when the layer does not exist.
+
+    Returns
+    -------
+    dict[str, Value]
+        Attribute name to value.
+
+    Raises
+    ------
+    ProtocolError
+        The text is neither.
+
+    Examples
+    --------
+    >>> parse_hologram('<entry dn="CN=Anna"><attr name="title"><value>Dr</value></attr></entry>')
+    {'title': 'Dr'}
+    >>> parse_hologram('<delta operation="update"><attr name="thumbnailPhoto" operation="delete"/></delta>')
+    {'thumbnailPhoto': None}
+    """
+    try:
+        return {
+            attribute.get("name", ""): _value(attribute)
+            for attribute in _root(xml)
+            if attribute.tag in {"attr", "dn-attr"}
+        }
+    except (ParseError, DefusedXmlException, ValueError, binascii.Error) as error:
+        raise ProtocolError(
+            f"a hologram from MIM could not be read: {xml[:60]!r}",
+            f"it is not the XML of a connector-space object ({error})",
+            "look at the object in miisclient.exe (Search Connector Space)",
+        ) from error
+
+
+def _root(xml: str) -> Element:
+    root: Element = fromstring(xml) if xml.strip() else Element("entry")
+    if root.tag not in {"entry", "delta"}:
+        raise ValueError(f"<{root.tag}>")
+    return root
+
+
+def _export_operation(instance: Mapping[str, str]) -> str:
+    pending = instance.get("UnappliedExportHologram", "").strip()
+    if not pending:
+        return ""
+    beneath = instance.get("UnconfirmedExportHologram") or instance.get("Hologram")
+    return _root(pending).get("operation") or ("update" if beneath else "add")
+
+
+def _value(attribute: Element) -> Value:
+    values = tuple(
+        _single(value)
+        for value in attribute
+        if value.tag in {"value", "dn-value"} and value.get("operation") != "delete"
+    )
+    if attribute.get("multivalued") == "true" and attribute.get("operation") != "delete":
+        return values
+    return values[0] if values else None
+
+
+def _single(value: Element) -> bytes | str:
+    text = value.findtext("dn") or value.text or ""
+    return base64.b64decode(text) if value.get("encoding") == "base64" else text

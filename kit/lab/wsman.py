@@ -1,0 +1,148 @@
+"""The farm's WinRM listener: WS-Management over HTTP, signed in and sealed (MS-WSMV)."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import spnego
+
+from kit.lab import envelope, wmi
+from kit.lab.domain import Account, Domain
+from kit.lab.endpoint import MAX_ENVELOPE_SIZE, ConnectionCutError, Endpoint, Faults
+from kit.lab.engine import Engine
+from kit.lab.ntlm import NTLMHandler, Server
+from kit.lab.sealing import CONTENT_TYPE, SealError, is_sealed, seal, unseal
+
+logger = logging.getLogger(__name__)
+
+_PATH = "/wsman"
+
+
+class _Handler(NTLMHandler):
+    """One connection; messages must be sealed, as a default listener demands (AllowUnencrypted=false)."""
+
+    server: _Server
+
+    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        """Answer one request."""
+        if int(self.headers.get("Content-Length") or 0) > MAX_ENVELOPE_SIZE:
+            self.close_connection = True
+            self.answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        elif self.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.answer(HTTPStatus.OK, envelope.identity(), "application/soap+xml;charset=UTF-8")
+        elif not self.authenticate():
+            return
+        elif self.path.partition("?")[0].lower() != _PATH:
+            self.answer(HTTPStatus.NOT_FOUND)
+        elif not self.body:
+            self.answer(HTTPStatus.OK)
+        elif self.context and is_sealed(self.headers.get("Content-Type", "")):
+            self._answer_sealed(self.context)
+        elif self.server.accepts_plain:
+            self._answer_message(self.body, "application/soap+xml;charset=UTF-8", bytes)
+        else:
+            # What practitioners report for plain messages; no document says it.
+            self.answer(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _answer_sealed(self, context: spnego.ContextProxy) -> None:
+        try:
+            message = unseal(context, self.body)
+        except SealError as error:
+            logger.info("%s: %s", self.server.url, error)
+            self.close_connection = True
+            self.answer(HTTPStatus.BAD_REQUEST)
+        else:
+            self._answer_message(message, CONTENT_TYPE, lambda answer: seal(context, answer))
+
+    def _answer_message(self, message: bytes, content_type: str, pack: Callable[[bytes], bytes]) -> None:
+        try:
+            status, answer = self.server.endpoint.answer(message, self.user)
+        except ConnectionCutError as error:
+            logger.info("%s: %s", self.server.url, error)
+            self.close_connection = True
+        else:
+            self.answer(status, pack(answer), content_type)
+
+
+class _Server(Server):
+    endpoint: Endpoint
+    accepts_plain: bool
+
+
+class WSManServer:
+    """A running listener.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        What it serves.
+    domain : Domain
+        The accounts' domain.
+    accounts : Sequence[Account]
+        Who may sign in.
+    tls : ssl.SSLContext or None
+        Serve HTTPS with this context.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, domain: Domain, accounts: Sequence[Account], tls: ssl.SSLContext | None
+    ) -> None:
+        self._endpoint = endpoint
+        self._server = _Server(_Handler, domain, accounts, tls=tls)
+        self._server.endpoint = endpoint
+        self._server.accepts_plain = tls is not None
+        self.url = f"{self._server.url}{_PATH}"
+        self._server.start()
+
+    @property
+    def faults(self) -> Faults:
+        """The trouble to make."""
+        return self._endpoint.faults
+
+    @property
+    def received(self) -> Counter[str]:
+        """How many times each operation and method was asked for."""
+        return self._endpoint.received
+
+    def stop(self) -> None:
+        """Close the listener; a run goes on to its end."""
+        self._endpoint.stop()
+        self._server.stop()
+
+
+def start(
+    engine: Engine,
+    domain: Domain,
+    accounts: Sequence[Account],
+    *,
+    max_timeout: float = 60.0,
+    tls: ssl.SSLContext | None = None,
+) -> WSManServer:
+    """Start a listener on a free port of 127.0.0.1.
+
+    Parameters
+    ----------
+    engine : Engine
+        The synchronisation service.
+    domain : Domain
+        The accounts' domain.
+    accounts : Sequence[Account]
+        Who may sign in. WinRM lets in whoever has a role of :data:`kit.lab.wmi.REMOTE_ROLES`.
+    max_timeout : float
+        Seconds after which an operation is answered with TimedOut while it goes on; WinRM's default is 60.
+
+    tls : ssl.SSLContext or None
+        Serve HTTPS with this context; messages over HTTPS are not sealed.
+
+    Returns
+    -------
+    WSManServer
+        With the ``url`` to connect to.
+    """
+    endpoint = Endpoint(wmi.Provider(engine, domain, accounts), max_timeout)
+    return WSManServer(endpoint, domain, accounts, tls)

@@ -1,0 +1,670 @@
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_engine import AGENTS, ENDED, STARTED, ScriptedEngine, ScriptedRun, person
+
+from kit.errors import (
+    CaseError,
+    CertificateError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ParameterError,
+    ProtocolError,
+    RightsError,
+    RunError,
+    SignInError,
+    UnreachableError,
+)
+from kit.lab import certificates, wsman
+from kit.lab.domain import Account, Domain
+from kit.lab.endpoint import Trouble
+from kit.lab.space import Delta
+from kit.mim import (
+    COUNTERS,
+    NAMESPACE,
+    SynchronizationService,
+    classify,
+    parse_outbound_flows,
+    parse_run_details,
+)
+from kit.runs import STATUSES
+from kit.wsman import Connection
+
+PASSWORD = "Corr3ct horse"
+ACCOUNTS = (
+    Account("svc-kit", PASSWORD, frozenset({"sync-operator"})),
+    Account("outsider", PASSWORD, frozenset({"profile-manager"})),
+    Account("remote", PASSWORD, frozenset({"remote-management"})),
+)
+
+
+@pytest.fixture
+def engine():
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def listen(engine):
+    servers = []
+
+    def start(**options):
+        servers.append(wsman.start(engine, Domain(), ACCOUNTS, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def connect():
+    services = []
+
+    def start(url, account="CONTOSO\\svc-kit", password=PASSWORD, **options):
+        services.append(
+            SynchronizationService(url, account, password, **{"poll_interval": 0.02, "grace": 0.3} | options)
+        )
+        return services[-1]
+
+    yield start
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def server(listen):
+    return listen()
+
+
+@pytest.fixture
+def service(server, connect):
+    return connect(server.url)
+
+
+# Reading
+
+
+def test_identify_names_the_product_without_signing_in(server, connect):
+    assert connect(server.url, password="wrong").identify()["ProductVendor"] == "Microsoft Corporation"
+
+
+def test_agents_are_listed_with_their_guids(service):
+    agents = service.agents()
+    assert dict(zip(agents["name"], agents["guid"], strict=True)) == AGENTS
+
+
+def test_the_negotiate_sign_in_works_too(server, connect):
+    assert connect(server.url, auth="negotiate").agents()["name"].tolist() == list(AGENTS)
+
+
+def test_a_user_principal_name_can_sign_in(server, connect):
+    assert connect(server.url, account="svc-kit@contoso.example").agents()["name"].tolist() == list(AGENTS)
+
+
+def test_counters_have_every_count_by_its_method_name(service, engine):
+    assert service.counters("SPMA") == engine.counters("SPMA")
+
+
+def test_an_agent_that_never_ran_has_an_empty_last_run(service):
+    run = service.last_run("SPMA")
+    assert (run.run_number, run.profile, run.status, run.started, run.ended) == (0, "", "", None, None)
+
+
+def test_the_last_run_has_its_times_in_utc(service, engine):
+    engine.execute("SPMA", "FullImport", "")
+    run = service.last_run("SPMA")
+    assert (run.run_number, run.profile, run.status) == (1, "FullImport", "success")
+    assert (run.started, run.ended) == (STARTED, ENDED)
+
+
+def test_a_run_in_progress_has_no_end(service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 3, "FullSync")]
+    run = service.last_run("SPMA")
+    assert (run.status, run.ended) == ("in-progress", None)
+
+
+def test_the_run_history_is_read_whole_and_newest_first(service, engine, server):
+    engine.history = [
+        ScriptedRun("SPMA", AGENTS["SPMA"], number, "Export", "success") for number in range(250, 0, -1)
+    ]
+    history = service.run_history("SPMA")
+    assert history["run_number"].tolist() == list(range(250, 0, -1))
+    assert server.received["Pull"] == 2
+
+
+def test_an_empty_run_history_keeps_its_types(service):
+    history = service.run_history()
+    assert history.empty
+    assert str(history.dtypes["run_number"]) == "Int64"
+    assert str(history.dtypes["ended"]) == "datetime64[us, UTC]"
+
+
+def test_the_run_history_of_one_agent_leaves_the_other_out(service, engine):
+    for agent in AGENTS:
+        engine.execute(agent, "FullSync", "")
+    assert service.run_history("ADMA")["agent"].tolist() == ["ADMA"]
+
+
+def test_run_details_come_as_xml_of_the_run_asked_for(service, engine):
+    engine.execute("SPMA", "FullImport", "")
+    engine.execute("SPMA", "Export", "")
+    assert "<run-profile-name>FullImport</run-profile-name>" in service.run_details("SPMA", 1)
+    assert "<run-profile-name>Export</run-profile-name>" in service.run_details("SPMA")
+
+
+def test_a_run_that_is_not_in_the_history_is_named(service):
+    with pytest.raises(NotFoundError, match=r"run 9 of 'SPMA'"):
+        service.run_details("SPMA", 9)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda service: service.counters("SPNA"),
+        lambda service: service.last_run("SPNA"),
+        lambda service: service.execute("SPNA", "FullImport"),
+        lambda service: service.run_details("SPNA", 1),
+        lambda service: service.run_history("SPNA"),
+    ],
+)
+def test_an_unknown_agent_is_named_with_the_agents_there_are(service, call):
+    with pytest.raises(NotFoundError, match=r"'SPNA' does not exist.*'SPMA', 'ADMA'"):
+        call(service)
+
+
+# Connector-space objects
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ({"account": "contoso\\PERSON1"}, ["SPMA", "ADMA"]),
+        ({"metaverse_guid": "{00000001-0000-4000-8000-0000000000FF}"}, ["SPMA", "ADMA"]),
+        (
+            {"agent_guid": AGENTS["ADMA"], "dn": "CN=Person 1,OU=Staff,DC=contoso,DC=example"},
+            ["ADMA"],
+        ),
+        ({"agent_guid": AGENTS["SPMA"], "dn": "anchor-1"}, ["SPMA"]),
+        ({"guid": "{00000001-0000-4000-8000-00000000000B}"}, ["ADMA"]),
+        ({"account": "contoso\\nobody"}, []),
+    ],
+)
+def test_objects_are_found_in_each_documented_way(service, key, found):
+    assert [one.agent for one in service.connector_space_objects(**key)] == found
+
+
+def test_a_hologram_keeps_text_and_bytes(service):
+    (one,) = service.connector_space_objects(guid="{00000001-0000-4000-8000-00000000000A}")
+    assert one.hologram == {
+        "displayName": "Person 1 <&> 'x'",
+        "thumbnailPhoto": bytes(range(256)) * 12,
+    }
+    assert (one.account, one.export_operation) == ("contoso\\person1", "")
+
+
+def test_pending_exports_show_what_they_change(service):
+    (one,) = service.connector_space_objects(guid="{00000001-0000-4000-8000-00000000000B}")
+    assert (one.export_operation, one.export_changes) == ("update", {"thumbnailPhoto": b"new"})
+
+
+def test_a_pending_removal_of_an_attribute_is_none(service, engine):
+    engine.objects = [person(1, "ADMA", unapplied_export=Delta("update", {"thumbnailPhoto": None}))]
+    (one,) = service.connector_space_objects(account="contoso\\person1")
+    assert one.export_changes == {"thumbnailPhoto": None}
+
+
+def test_a_pending_deletion_is_told_from_nothing(service):
+    (one,) = service.connector_space_objects(account="contoso\\person2")
+    assert one.export_operation == "delete"
+
+
+def test_names_with_quotes_and_backslashes_are_found(service, engine):
+    engine.objects = [person(7, "ADMA", account="o'br\\ien")]
+    assert (
+        len(
+            service.connector_space_objects(
+                dn="CN=Person 7,OU=Staff,DC=contoso,DC=example", agent_guid=AGENTS["ADMA"]
+            )
+        )
+        == 1
+    )
+    engine.objects = [person(7, "ADMA", dn="CN=O'Brien\\, Pat,DC=x")]
+    assert len(service.connector_space_objects(dn="CN=O'Brien\\, Pat,DC=x", agent_guid=AGENTS["ADMA"])) == 1
+
+
+@pytest.mark.parametrize(
+    "key", [{}, {"account": "anna"}, {"dn": "CN=x"}, {"guid": "{1}", "metaverse_guid": "{2}"}]
+)
+def test_any_other_way_to_look_up_objects_is_refused(service, key):
+    with pytest.raises(ParameterError):
+        service.connector_space_objects(**key)
+
+
+# Execute
+
+
+def test_execute_returns_the_finished_run(service, engine):
+    run = service.execute("SPMA", "FullImport")
+    assert (run.run_number, run.status, run.started, run.ended) == (1, "success", STARTED, ENDED)
+    assert engine.executed == [("SPMA", "FullImport", "CONTOSO\\svc-kit")]
+
+
+def test_an_unknown_profile_is_a_status_of_a_run_without_a_number(service):
+    run = service.execute("SPMA", "FullImprot")
+    assert (run.run_number, run.status) == (0, "no-start-unknown-profile-name")
+
+
+def test_a_run_that_could_not_start_has_no_number_though_another_goes_on(service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 4, "FullSync")]
+    run = service.execute("SPMA", "NoSuchProfile")
+    assert (run.run_number, run.profile, run.started) == (0, "NoSuchProfile", None)
+
+
+def test_a_failed_status_is_returned_and_not_judged(service, engine):
+    engine.outcome = "stopped-deletion-limit"
+    assert service.execute("ADMA", "Export").status == "stopped-deletion-limit"
+
+
+def test_a_run_longer_than_winrm_waits_is_sent_once_and_polled(listen, connect, engine):
+    server = listen(max_timeout=1.0)
+    engine.during_run = lambda: threading.Event().wait(3)
+    engine.outcome = "completed-export-errors"
+    heard = []
+    run = connect(server.url).execute("ADMA", "Export", progress=heard.append)
+    assert (run.run_number, run.status, run.ended) == (1, "completed-export-errors", ENDED)
+    assert (server.received["Execute"], len(engine.executed)) == (1, 1)
+    assert heard[0].startswith("ADMA: Export goes on")
+
+
+def test_a_connection_cut_after_the_run_began_still_gives_its_outcome(server, service, engine):
+    server.faults.next_execute = Trouble.DROP_AFTER
+    engine.during_run = lambda: threading.Event().wait(0.3)
+    assert service.execute("SPMA", "FullSync").status == "success"
+    assert (server.received["Execute"], len(engine.executed)) == (1, 1)
+
+
+def test_a_connection_cut_before_the_run_began_is_an_unknown_outcome(server, service, engine):
+    server.faults.next_execute = Trouble.DROP_BEFORE
+    with pytest.raises(OutcomeUnknownError, match=r"'FullSync' of 'SPMA'.*no sign of it"):
+        service.execute("SPMA", "FullSync")
+    assert (server.received["Execute"], engine.executed) == (1, [])
+
+
+def test_an_answer_that_does_not_fit_is_read_back(server, service, engine):
+    server.faults.next_execute = Trouble.UNREPORTABLE
+    assert service.execute("SPMA", "FullSync").status == "success"
+    assert len(engine.executed) == 1
+
+
+def test_the_first_run_after_the_history_was_cleared_is_recognised(server, service, engine):
+    engine.history = []
+    server.faults.next_execute = Trouble.DROP_AFTER
+    assert service.execute("SPMA", "FullSync").run_number == 1
+
+
+def test_a_run_that_someone_else_started_is_not_taken_for_ours(server, service, engine):
+    server.faults.next_execute = Trouble.DROP_AFTER
+    engine.during_run = lambda: engine.history.insert(
+        0, ScriptedRun("SPMA", AGENTS["SPMA"], 2, "Export", "success")
+    )
+    with pytest.raises(OutcomeUnknownError, match=r"run 2 \(Export\) was started by someone else"):
+        service.execute("SPMA", "FullSync")
+
+
+def test_a_service_that_failed_in_execute_leaves_the_outcome_unknown(service, engine):
+    engine.outcome = "crash"
+    with pytest.raises(OutcomeUnknownError):
+        service.execute("SPMA", "FullSync")
+    assert len(engine.executed) == 1
+
+
+def test_a_run_that_outlasts_the_deadline_is_an_unknown_outcome(listen, connect, engine):
+    ended = threading.Event()
+    engine.during_run = ended.wait
+    service = connect(listen(max_timeout=0.1).url)
+    with pytest.raises(OutcomeUnknownError, match=r"not ended within 0 s"):
+        service.execute("SPMA", "FullSync", deadline=0.2)
+    ended.set()
+
+
+def test_a_server_that_stays_away_leaves_the_outcome_unknown(listen, connect, engine):
+    server = listen(max_timeout=0.1)
+    ended = threading.Event()
+    engine.during_run = ended.wait
+    asked = []
+
+    def stop_once(text):
+        if not asked:
+            server.stop()
+        asked.append(text)
+
+    with pytest.raises(OutcomeUnknownError, match=r"no sign of it"):
+        connect(server.url).execute("SPMA", "FullSync", progress=stop_once)
+    ended.set()
+    server.stop = lambda: None
+
+
+def test_another_agents_synchronisation_is_told_as_such(service, engine):
+    engine.outcome = "concurrent"
+    with pytest.raises(RunError, match=r"ADMA is synchronising"):
+        service.execute("SPMA", "FullSync")
+
+
+def test_a_lost_sign_in_does_not_send_execute_again(server, engine, monkeypatch):
+    monkeypatch.setattr(wsman._Handler, "timeout", 0.05)
+    connection = Connection(server.url, "CONTOSO\\svc-kit", PASSWORD, NAMESPACE)
+    connection.query("select * from MIIS_Server")
+    threading.Event().wait(0.3)
+    with pytest.raises(UnreachableError, match=r"Execute was not started"):
+        connection.invoke_once("MIIS_ManagementAgent", {"Name": "SPMA"}, "Execute", RunProfileName="Export")
+    assert engine.executed == []
+    connection.close()
+
+
+def test_an_idle_connection_that_was_closed_is_signed_in_again(service, monkeypatch):
+    monkeypatch.setattr(wsman._Handler, "timeout", 0.05)
+    service.agents()
+    threading.Event().wait(0.3)
+    assert service.agents()["name"].tolist() == list(AGENTS)
+
+
+def test_get_reads_one_instance_by_its_key(server):
+    connection = Connection(server.url, "CONTOSO\\svc-kit", PASSWORD, NAMESPACE)
+    assert connection.get("MIIS_ManagementAgent", {"Name": "SPMA"})["Guid"] == AGENTS["SPMA"]
+    connection.close()
+
+
+# What goes wrong
+
+
+def test_a_wrong_password_is_told_without_the_password(server, connect):
+    with pytest.raises(SignInError, match=r"refused the account 'CONTOSO\\\\svc-kit'") as caught:
+        connect(server.url, password="Wr0ng horse").agents()
+    assert "horse" not in str(caught.value)
+
+
+def test_an_account_that_winrm_does_not_admit_lacks_rights(server, connect):
+    with pytest.raises(RightsError, match=r"'CONTOSO.*outsider' may not use WMI.*fault 5: Access is denied"):
+        connect(server.url, "CONTOSO\\outsider").agents()
+
+
+def test_an_account_outside_the_sync_groups_lacks_rights_at_the_provider(server, connect, engine):
+    remote = connect(server.url, "CONTOSO\\remote")
+    with pytest.raises(RightsError, match=r"NumCSObjects of management agent 'SPMA' was denied"):
+        remote.counters("SPMA")
+    with pytest.raises(RightsError):
+        remote.execute("SPMA", "FullImport")
+    assert engine.executed == []
+
+
+def test_a_closed_port_is_unreachable(connect):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/wsman"
+    service = connect(url)
+    with pytest.raises(UnreachableError, match=r"Connection refused|actively refused"):
+        service.agents()
+    with pytest.raises(UnreachableError):
+        service.identify()
+
+
+class WebSite(BaseHTTPRequestHandler):
+    """Something else on the port."""
+
+    def do_POST(self):  # noqa: D102
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, content = self.server.page
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):  # noqa: D102
+        pass
+
+
+@pytest.mark.parametrize(
+    "page", [(200, b"<html>Welcome</html>"), (200, b"not & XML"), (404, b""), (401, b""), (503, b"busy")]
+)
+def test_a_web_site_is_not_taken_for_winrm(connect, page):
+    with HTTPServer(("127.0.0.1", 0), WebSite) as site:
+        site.page = page
+        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        service = connect(f"http://127.0.0.1:{site.server_port}/wsman")
+        with pytest.raises(ProtocolError, match=r"is not a WS-Management endpoint"):
+            service.agents()
+        with pytest.raises(ProtocolError, match=r"is not a WS-Management endpoint"):
+            service.identify()
+        site.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("url", ["mim01", "ftp://mim01/wsman", "http:///wsman"])
+def test_what_is_no_url_is_refused_at_once(url, connect):
+    with pytest.raises(CaseError, match=r"is not the address"):
+        connect(url)
+
+
+def test_a_sign_in_that_cannot_protect_the_messages_is_refused(connect):
+    with pytest.raises(CaseError, match=r"'basic' cannot be used with http://mim01:5985"):
+        connect("http://mim01:5985/wsman", auth="basic")
+
+
+# TLS
+
+
+@pytest.fixture
+def files(tmp_path):
+    return certificates.issue(tmp_path, ["127.0.0.1"])
+
+
+@pytest.fixture
+def tls_server(listen, files):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.certificate_file, files.key_file)
+    return listen(tls=context)
+
+
+def test_an_untrusted_certificate_is_told(tls_server, connect):
+    with pytest.raises(CertificateError, match=r"is not trusted.*certificate verify failed"):
+        connect(tls_server.url).agents()
+
+
+def test_over_tls_execute_is_sent_once_although_it_is_not_sealed(tls_server, connect, files, engine):
+    service = connect(tls_server.url, ca_file=files.ca_file)
+    assert service.execute("SPMA", "FullImport").status == "success"
+    assert (tls_server.received["Execute"], len(engine.executed)) == (1, 1)
+
+
+def test_a_wrong_password_is_told_over_tls(tls_server, connect, files):
+    with pytest.raises(SignInError):
+        connect(tls_server.url, password="wrong", ca_file=files.ca_file).agents()
+
+
+# Status tokens
+
+
+@pytest.mark.parametrize(
+    ("token", "meaning"),
+    [
+        ("success", "ok"),
+        ("completed-no-objects", "ok"),
+        ("completed-warnings", "warning"),
+        ("completed-transient-objects", "warning"),
+        ("completed-sync-errors", "attention"),
+        ("completed-export-errors", "attention"),
+        ("completed-discovery-errors", "failed"),
+        ("access-denied", "failed"),
+        ("call-failure", "failed"),
+        ("connection-failure", "failed"),
+        ("in-progress", "unknown"),
+        ("completing-obsoletion", "unknown"),
+        ("completing-referential-updates", "unknown"),
+        ("", "unknown"),
+        ("completed-something-new", "unknown"),
+        ("stopped-something-new", "unknown"),
+        ("no-start-something-new", "unknown"),
+    ],
+)
+def test_each_status_has_its_meaning(token, meaning):
+    assert classify(token) == meaning
+
+
+@pytest.mark.parametrize(
+    "token", sorted(token for token in STATUSES if token.startswith(("no-start-", "stopped-")))
+)
+def test_every_run_that_did_not_start_or_stopped_has_failed(token):
+    assert classify(token) == "failed"
+
+
+def test_as_many_tokens_are_known_as_are_documented():
+    kinds = [token.partition("-")[0] for token in STATUSES]
+    assert (kinds.count("no"), kinds.count("stopped"), kinds.count("completed")) == (31, 47, 6)
+
+
+# RunDetails
+
+COUNTS = st.integers(min_value=0, max_value=10**9)
+STEP = st.fixed_dictionaries(
+    {
+        "result": st.sampled_from(["success", "completed-export-errors", "in-progress"]),
+        "stage-add": COUNTS,
+        "export-update": COUNTS,
+        "connector-flow": COUNTS,
+        "outbound": st.lists(COUNTS, max_size=3),
+        "errors": st.integers(min_value=0, max_value=3),
+        "ended": st.booleans(),
+    }
+)
+RUNS = st.lists(st.lists(STEP, max_size=4), max_size=3)
+
+
+def step_xml(number, step):
+    end = "<end-date>2024-05-01 10:05:00.000</end-date>" if step["ended"] else "<end-date/>"
+    outbound = "".join(
+        f'<outbound-flow-counters ma="M{index}"><connector-flow detail="true">{count}</connector-flow>'
+        "</outbound-flow-counters>"
+        for index, count in enumerate(step["outbound"])
+    )
+    return (
+        f'<step-details step-number="{number}"><start-date>2024-05-01 10:00:00.123</start-date>{end}'
+        f"<step-result>{step['result']}</step-result><step-description>"
+        '<step-type type="full-import"><import-subtype>to-cs</import-subtype></step-type></step-description>'
+        f"<synchronization-errors>{'<export-error/>' * step['errors']}</synchronization-errors>{outbound}"
+        f"<staging-counters><stage-add>{step['stage-add']}</stage-add></staging-counters>"
+        "<inbound-flow-counters>"
+        f"<connector-flow>{step['connector-flow']}</connector-flow></inbound-flow-counters>"
+        f"<export-counters><export-update>{step['export-update']}</export-update></export-counters></step-details>"
+    )
+
+
+def run_xml(number, steps):
+    written = "".join(step_xml(index, step) for index, step in reversed(list(enumerate(steps, start=1))))
+    return (
+        f"<run-history><run-details><ma-name>SPMA</ma-name><run-number>{number}</run-number>"
+        f"<run-profile-name>Full &amp; all</run-profile-name>{written}</run-details></run-history>"
+    )
+
+
+@settings(max_examples=40)
+@given(RUNS, st.booleans())
+def test_run_details_give_every_step_oldest_first(runs, as_bytes):
+    xml = "".join(run_xml(number, steps) for number, steps in enumerate(runs, start=1))
+    document = f"<execution-histories>{xml}</execution-histories>"
+    frame = parse_run_details(document.encode() if as_bytes else document)
+    flat = [
+        (number, index, step) for number, steps in enumerate(runs, 1) for index, step in enumerate(steps, 1)
+    ]
+    assert frame[["run_number", "step_number"]].to_numpy().tolist() == [
+        [number, index] for number, index, _ in flat
+    ]
+    for column, key in {
+        "result": "result",
+        "stage_add": "stage-add",
+        "export_update": "export-update",
+        "connector_flow": "connector-flow",
+        "export_errors": "errors",
+    }.items():
+        assert frame[column].tolist() == [step[key] for *_, step in flat]
+    assert frame["ended"].notna().tolist() == [step["ended"] for *_, step in flat]
+    assert frame["outbound_connector_flow"].sum() == sum(sum(step["outbound"]) for *_, step in flat)
+    assert len(parse_outbound_flows(document)) == sum(len(step["outbound"]) for *_, step in flat)
+
+
+@given(st.binary() | st.text())
+def test_what_is_not_run_details_is_refused_in_one_way(junk):
+    with pytest.raises(ProtocolError):
+        parse_run_details(junk)
+
+
+def details(inside):
+    step = f'<step-details step-number="1">{inside}</step-details>'
+    return f"<run-history><run-details>{step}</run-details></run-history>"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<start-date>yesterday</start-date>",
+        "<staging-counters><stage-add>many</stage-add></staging-counters>",
+        "<staging-counters><stage-add>99999999999999999999</stage-add></staging-counters>",
+        "<staging-counters><stage-add>-1</stage-add></staging-counters>",
+        "<start-date>",
+    ],
+)
+def test_a_number_or_time_that_is_none_is_refused(inside):
+    with pytest.raises(ProtocolError):
+        parse_run_details(details(inside))
+
+
+def test_entities_in_run_details_are_refused():
+    with pytest.raises(ProtocolError):
+        parse_run_details('<!DOCTYPE run-history [<!ENTITY a "b">]><run-history>&a;</run-history>')
+
+
+def test_the_details_of_an_agent_that_never_ran_are_empty_but_typed():
+    frame = parse_run_details("<run-history/>")
+    assert (len(frame), str(frame.dtypes["stage_add"])) == (0, "Int64")
+
+
+def test_times_are_utc():
+    frame = parse_run_details(details("<start-date>2024-05-01 10:00:00.123</start-date>"))
+    assert frame["started"][0].to_pydatetime() == datetime(2024, 5, 1, 10, 0, 0, 123000, UTC)
+
+
+def test_a_counter_that_was_not_reported_is_missing_and_a_new_one_gets_a_column():
+    frame = parse_run_details(details("<export-counters><export-moved>4</export-moved></export-counters>"))
+    assert frame["export_moved"][0] == 4
+    assert frame["export_add"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        (
+            '<step-type type="apply-rules"><x>apply-pending</x></step-type>',
+            "delta sync",
+        ),
+        (
+            '<step-type type="apply-rules"><x>reevaluate-flow-connectors</x></step-type>',
+            "full sync",
+        ),
+        ('<step-type type="full-import"/>', "full import and delta sync"),
+        ('<step-type type="export"/>', "export"),
+        ('<step-type type="export"><export-subtype>to-file</export-subtype></step-type>', "export to-file"),
+    ],
+)
+def test_step_types_have_the_names_that_miisclient_shows(step, name):
+    frame = parse_run_details(details(f"<step-description>{step}</step-description>"))
+    assert frame["step_type"][0] == name
+
+
+def test_every_documented_counter_is_asked_for():
+    assert len(COUNTERS) == len(set(COUNTERS)) == 16
