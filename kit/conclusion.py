@@ -1,0 +1,125 @@
+"""Did the fix hold? Computed from the counts and the checks, never from what a run says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kit.charts import VERDICTS
+
+LABELS = {
+    "held": "Held",
+    "not_held": "Not held",
+    "unfinished": "Unfinished",
+    "not_applied": "Not applied yet",
+    "nothing_to_fix": "Nothing to fix",
+    "unknown": "Not known yet",
+}
+"""Every state a case can be in, as shown."""
+
+MUST_NOT_GROW = ("missing_in_ad", "unreadable", "unknown")
+"""Verdicts that hide lost photos: more people with one of them after the fix means that it did harm."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What became of the case: a key of `LABELS`, a sentence, and the reasons it is not better than that."""
+
+    state: str
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The state in words."""
+        return LABELS[self.state]
+
+
+def conclude(
+    before: Mapping[str, int], after: Mapping[str, int], checks: Sequence[Mapping[str, Any]], *, started: bool
+) -> Conclusion:
+    """Judge a case.
+
+    Parameters
+    ----------
+    before, after : Mapping[str, int]
+        People per verdict; empty where they were not counted.
+    checks : Sequence[Mapping]
+        Each with ``check`` and ``result`` (``ok`` or ``failed``).
+    started : bool
+        Whether any step of the fix was begun.
+
+    Returns
+    -------
+    Conclusion
+
+    Examples
+    --------
+    >>> conclude({"stale": 2, "in_sync": 3}, {"in_sync": 5}, [], started=True).sentence
+    '2 people were stale before the fix, nobody is now.'
+    >>> conclude({"stale": 2}, {"missing_in_ad": 2}, [], started=True).state
+    'not_held'
+    """
+    stale = before.get("stale", 0)
+    if not before:
+        return Conclusion("unknown", "Nobody's photos have been compared yet.")
+    if not after and started:
+        return Conclusion(
+            "unfinished", f"The fix was begun and is not finished; {_people(stale)} stale before it."
+        )
+    if not after and not stale:
+        return Conclusion("nothing_to_fix", "Active Directory shows nobody an outdated photo.")
+    if not after:
+        return Conclusion("not_applied", f"{_people(stale, 'is')} stale, and nothing has been changed.")
+    reasons = tuple(_reasons(before, after, checks))
+    told = f"{_people(stale)} stale before the fix, {_after(after.get('stale', 0))} now."
+    return Conclusion("not_held" if reasons else "held", told, reasons)
+
+
+def count_rows(before: Mapping[str, int], after: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Lay the counts out as rows: verdict, meaning, before, after, change; verdicts nobody has are left out.
+
+    Examples
+    --------
+    >>> count_rows({"stale": 2}, {"stale": 0})
+    [{'verdict': 'stale', 'meaning': 'AD shows a different picture', 'before': 2, 'after': 0, 'change': -2}]
+    """
+    names = [*VERDICTS, *sorted({*before, *after} - set(VERDICTS))]
+    return [
+        {
+            "verdict": name,
+            "meaning": VERDICTS.get(name, ""),
+            "before": before.get(name, 0) if before else None,
+            "after": after.get(name, 0) if after else None,
+            "change": after.get(name, 0) - before.get(name, 0) if before and after else None,
+        }
+        for name in names
+        if before.get(name) or after.get(name)
+    ]
+
+
+def _reasons(
+    before: Mapping[str, int], after: Mapping[str, int], checks: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    reasons = []
+    if after.get("stale"):
+        reasons.append(f"{_people(after['stale'], 'is')} still stale.")
+    for verdict in MUST_NOT_GROW:
+        grown = after.get(verdict, 0) - before.get(verdict, 0)
+        if grown > 0:
+            reasons.append(f"{grown:,} more {'person' if grown == 1 else 'people'} than before: {verdict}.")
+    failed = sum(check.get("result") != "ok" for check in checks)
+    if failed:
+        reasons.append(f"{failed:,} of {len(checks):,} checks failed.")
+    return reasons
+
+
+def _people(number: int, verb: str = "was") -> str:
+    if number == 1:
+        return f"1 person {verb}"
+    return f"{number:,} people {'were' if verb == 'was' else 'are'}"
+
+
+def _after(number: int) -> str:
+    return f"{number:,} {'is' if number == 1 else 'are'}" if number else "nobody is"

@@ -1,0 +1,39 @@
+import pytest
+
+from kit.conclusion import conclude, count_rows
+
+CHECK = {"check": "bytes kept", "result": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "started", "state"),
+    [
+        ({}, {}, False, "unknown"),
+        ({"stale": 0, "in_sync": 5}, {}, False, "nothing_to_fix"),
+        ({"stale": 2}, {}, False, "not_applied"),
+        ({"stale": 2}, {}, True, "unfinished"),
+        ({"stale": 2}, {"in_sync": 2}, True, "held"),
+        ({"stale": 2}, {"stale": 1, "in_sync": 1}, True, "not_held"),
+        ({"stale": 2}, {"missing_in_ad": 1, "in_sync": 1}, True, "not_held"),
+        ({"stale": 2}, {"unreadable": 1, "in_sync": 1}, True, "not_held"),
+        ({"stale": 2, "unknown": 1}, {"unknown": 1, "in_sync": 2}, True, "held"),
+    ],
+)
+def test_state_follows_from_the_counts(
+    before: dict[str, int], after: dict[str, int], started: bool, state: str
+) -> None:
+    assert conclude(before, after, [CHECK], started=started).state == state
+
+
+def test_a_failed_check_is_a_reason_not_to_say_held() -> None:
+    found = conclude({"stale": 2}, {"in_sync": 2}, [CHECK, {"check": "x", "result": "failed"}], started=True)
+    assert (found.state, found.reasons) == ("not_held", ("1 of 2 checks failed.",))
+
+
+def test_every_reason_is_given() -> None:
+    found = conclude({"stale": 2}, {"stale": 1, "missing_in_ad": 2}, [], started=True)
+    assert found.reasons == ("1 person is still stale.", "2 more people than before: missing_in_ad.")
+
+
+def test_counts_that_were_never_taken_are_not_zero() -> None:
+    assert count_rows({"stale": 2}, {})[0]["after"] is None
