@@ -25,23 +25,10 @@ from kit.figure import (
     shorten,
     write_beside,
 )
+from kit.schema import VERDICTS
 from kit.timeline import timeline
 
-__all__ = ["VERDICTS", "agreement", "alt_text", "departments", "exports", "save", "timeline", "verdicts"]
-
-VERDICTS = {
-    "in_sync": "the same picture in both",
-    "stale": "AD shows a different picture",
-    "missing_in_ad": "photo in SharePoint only",
-    "missing_in_sharepoint": "photo in AD only",
-    "no_photo": "no photo in either",
-    "placeholder": "a stand-in, not a portrait",
-    "unreadable": "corrupt, or not an image",
-    "uncertain": "a person must look",
-    "unmatched": "person in one system only",
-    "unknown": "could not be read",
-}
-"""Every verdict in the order it is shown, and what it means."""
+__all__ = ["agreement", "alt_text", "departments", "exports", "save", "timeline", "verdicts"]
 
 EXPECTED_EXPORTS = ("expected_updates", "re_encoded_only")
 """Pending exports that may go out; every other kind stops the sequence."""

@@ -72,6 +72,8 @@ def _result(event: Mapping[str, Any]) -> str:
         return "begun, outcome not recorded"
     told = {name: value for name, value in event.items() if name not in _TOLD_ELSEWHERE and _says(value)}
     leading = [str(told.pop(name)) for name in ("status", "result", "outcome") if name in told]
+    if "detail" in told:
+        return "; ".join([*leading, str(told["detail"])])
     rest = [f"{name.replace('_', ' ')}: {_value(value)}" for name, value in told.items()]
     return "; ".join([*leading, *rest]) or "done"
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kit.charts import VERDICTS
+from kit.folder import CaseFolder
+from kit.schema import VERDICTS
 
 LABELS = {
     "held": "Held",
@@ -75,6 +76,16 @@ def conclude(
     reasons = tuple(_reasons(before, after, checks))
     told = f"{_people(stale)} stale before the fix, {_after(after.get('stale', 0))} now."
     return Conclusion("not_held" if reasons else "held", told, reasons)
+
+
+def of_case(folder: CaseFolder) -> Conclusion:
+    """Judge the case that a case folder tells."""
+    manifest = folder.manifest()
+    counts = manifest.get("counts", {})
+    started = folder.phase == "after"
+    return conclude(
+        counts.get("before", {}), counts.get("after", {}), manifest.get("checks", []), started=started
+    )
 
 
 def count_rows(before: Mapping[str, int], after: Mapping[str, int]) -> list[dict[str, Any]]:

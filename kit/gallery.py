@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -13,6 +14,7 @@ from PIL import Image
 
 from kit.decoder import decode
 from kit.figure import INK, QUIET, RULE, SMALL, TEXT, Chart, shorten
+from kit.store import PhotoStore
 
 AT_MOST = 12
 """Pairs on one sheet."""
@@ -29,7 +31,7 @@ class Pair:
     label : str
         Who it is, in the words the reader may see.
     verdict : str
-        As in `kit.charts.VERDICTS`.
+        As in `kit.schema.VERDICTS`.
     distance, correlation : float or None
         Of the first two photos; see `kit.photos.Comparison`.
     left, right : bytes or None
@@ -71,6 +73,51 @@ class Pair:
         if self.distance is None or self.correlation is None:
             return "not compared"
         return f"{self.distance:.0f} of 256 bits differ, correlation {self.correlation:.3f}"
+
+
+def pairs(people: pd.DataFrame, store: PhotoStore) -> list[Pair]:
+    """Pair what SharePoint and Active Directory show, one pair per person of a frame.
+
+    Parameters
+    ----------
+    people : DataFrame
+        Columns of `kit.schema.PEOPLE`.
+    store : PhotoStore
+        Where their photos are.
+    """
+    return [
+        Pair(
+            str(person.display_name or person.account),
+            str(person.verdict),
+            _number(person.distance),
+            _number(person.correlation),
+            store.get(str(person.sharepoint_sha256)) if person.sharepoint_sha256 else None,
+            store.get(str(person.directory_sha256)) if person.directory_sha256 else None,
+            "SharePoint",
+            "AD",
+        )
+        for person in people.itertuples()
+    ]
+
+
+def with_outcome(before: Sequence[Pair], after: Sequence[Pair]) -> list[Pair]:
+    """Set what Active Directory shows after the fix beside the photos before it, person by person."""
+    return [
+        replace(
+            one,
+            right_caption="AD before",
+            third=now.right,
+            third_caption="AD now",
+            verdict=now.verdict,
+            distance=now.distance,
+            correlation=now.correlation,
+        )
+        for one, now in zip(before, after, strict=True)
+    ]
+
+
+def _number(value: object) -> float | None:
+    return None if pd.isna(value) else float(value)  # type: ignore[arg-type, call-overload] # a number or NA
 
 
 def sheet(pairs: Sequence[Pair], title: str, *, at_most: int = AT_MOST) -> Figure:

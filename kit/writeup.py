@@ -15,11 +15,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from kit import chronicle, evidence, identifiers, sections
-from kit.charts import VERDICTS
 from kit.conclusion import LABELS, conclude, count_rows
 from kit.errors import OutputError, SafetyError
 from kit.evidence import Evidence
 from kit.redaction import Redactor
+from kit.schema import VERDICTS
 from kit.sections import Audience
 from kit.transcript import Transcript, transcribe
 

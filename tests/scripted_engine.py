@@ -110,5 +110,7 @@ class ScriptedEngine:
         self.cleared.append(ending_before)
         self.history = [run for run in self.history if run.ended is None]
 
-    def connector_space_objects(self) -> Iterator[ConnectorSpaceView]:
-        return iter(self.objects)
+    def connector_space_objects(
+        self, wanted: Callable[[ConnectorSpaceView], bool] = lambda _: True
+    ) -> Iterator[ConnectorSpaceView]:
+        return filter(wanted, self.objects)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from kit import charts
+from kit import charts, schema
 from kit.errors import OutputError
 from kit.figure import Chart, png, shows_people
 from kit.photos import compare
@@ -44,7 +44,7 @@ def title(figure: Figure) -> str:
 
 def population(size: int) -> pd.DataFrame:
     random = np.random.default_rng(size)
-    verdicts = random.choice(list(charts.VERDICTS), size, p=[0.8, 0.1, *[0.0125] * 8])
+    verdicts = random.choice(list(schema.VERDICTS), size, p=[0.8, 0.1, *[0.0125] * 8])
     stale = verdicts == "stale"
     compared = np.isin(verdicts, ["in_sync", "stale", "uncertain"])
     distance = np.where(stale, random.integers(60, 140, size), random.integers(0, 20, size)).astype(float)

@@ -16,10 +16,10 @@ class Clock:
     Examples
     --------
     >>> clock = Clock(timedelta(days=-30))
-    >>> (datetime.now(UTC) - clock.now()).days
+    >>> round((datetime.now(UTC) - clock.now()) / timedelta(days=1))
     30
     >>> clock.set_offset(timedelta(0))
-    >>> (datetime.now(UTC) - clock.now()).days
+    >>> round((datetime.now(UTC) - clock.now()) / timedelta(days=1))
     0
     """
 

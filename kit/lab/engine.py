@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from kit.lab.metaverse import Metaverse
 from kit.lab.rules import AgentRules, Rules, RunProfile
 from kit.lab.runs import Counters, RunRecord, StepRecord, goes_on
 from kit.lab.saved import save
-from kit.lab.space import ConnectorSpace
+from kit.lab.space import ConnectorSpace, ConnectorSpaceObject
 from kit.lab.steps import StepRunner
 from kit.lab.synchronization import Synchronization
 
@@ -177,11 +177,20 @@ class Engine:
         with self._admission:
             self._history = [run for run in self._history if run.ended is None or run.ended > ending_before]
 
-    def connector_space_objects(self) -> Iterator[ConnectorSpaceView]:
-        """Show every object of every connector space."""
+    def connector_space_objects(
+        self, wanted: Callable[[ConnectorSpaceObject], bool] = lambda _: True
+    ) -> Iterator[ConnectorSpaceView]:
+        """Show the objects of every connector space.
+
+        Parameters
+        ----------
+        wanted : Callable[[ConnectorSpaceObject], bool]
+            Which of them; by default all.
+        """
         for agent in self.rules.agents:
             with self._state:
-                views = [ConnectorSpaceView.of(item, agent) for item in self._spaces[agent.name]]
+                found = filter(wanted, self._spaces[agent.name])
+                views = [ConnectorSpaceView.of(item, agent) for item in found]
             yield from views
 
     def delete_connector_space(self, agent: str) -> int:

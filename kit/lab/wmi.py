@@ -13,6 +13,7 @@ from kit.lab.domain import Account, Domain
 from kit.lab.engine import Engine, SyncConcurrencyError
 from kit.lab.layers import ConnectorSpaceView
 from kit.lab.runs import RunRecord, stamp
+from kit.lab.space import ConnectorSpaceObject
 from kit.mim import COUNTERS
 
 logger = logging.getLogger(__name__)
@@ -46,16 +47,16 @@ _OBJECT_QUERIES = (
     {"domain", "userprincipalname"},
     {"guid"},
 )
-_OBJECT_KEYS: Mapping[str, Callable[[ConnectorSpaceView], tuple[str, ...]]] = MappingProxyType(
+_OBJECT_KEYS: Mapping[str, Callable[[ConnectorSpaceObject], tuple[str, ...]]] = MappingProxyType(
     {
-        "account": lambda view: (view.account.casefold(),),
-        "domain": lambda view: (view.domain.casefold(),),
-        "fullyqualifieddomain": lambda view: (view.domain.casefold(),),
-        "userprincipalname": lambda view: (view.user_principal_name.casefold(),),
-        "maguid": lambda view: (view.agent_guid.casefold(),),
-        "dn": lambda view: (view.dn.casefold(), view.anchor.casefold()),
-        "mvguid": lambda view: (view.metaverse_guid.casefold(),),
-        "guid": lambda view: (view.guid.casefold(),),
+        "account": lambda item: (item.account.casefold(),),
+        "domain": lambda item: (item.domain.casefold(),),
+        "fullyqualifieddomain": lambda item: (item.domain.casefold(),),
+        "userprincipalname": lambda item: (item.user_principal_name.casefold(),),
+        "dn": lambda item: (item.dn.casefold(), item.anchor.casefold()),
+        "maguid": lambda item: (item.agent.casefold(),),
+        "mvguid": lambda item: (item.metaverse_guid.casefold(),),
+        "guid": lambda item: (item.guid.casefold(),),
     }
 )
 
@@ -211,14 +212,26 @@ class Provider:
         """Look objects up in one of the documented ways; there is no other (Microsoft Learn ms697741)."""
         if wanted.keys() not in _OBJECT_QUERIES:
             raise WmiError(NOT_CAPABLE, "Provider is not capable of the attempted operation")
-        # This scans everything for every query, so it does no more than it must.
-        demands = [(_OBJECT_KEYS[name], self._normal(name, value)) for name, value in wanted.items()]
-        for view in self._engine.connector_space_objects():
-            if all(value and value in keys(view) for keys, value in demands):
-                yield Instance("MIIS_CSObject", self._object_properties(view))
+        demands = [
+            (keys, self._normal(name, wanted[name])) for name, keys in _OBJECT_KEYS.items() if name in wanted
+        ]
+        if not all(value for _, value in demands):
+            return
+
+        def meets(item: ConnectorSpaceObject) -> bool:
+            # Every query asks this of every object, so it does no more than it must.
+            for keys, value in demands:  # noqa: SIM110 - all() takes twice as long
+                if value not in keys(item):
+                    return False
+            return True
+
+        for view in self._engine.connector_space_objects(meets):
+            yield Instance("MIIS_CSObject", self._object_properties(view))
 
     def _normal(self, name: str, value: str) -> str:
-        """Return a demanded value as the views' are compared: a full domain name by its NetBIOS name."""
+        """Return a demanded value as objects have it: a domain by its NetBIOS name, an agent by its own."""
+        if name == "maguid":
+            value = next((one.name for one in self._engine.agents.values() if _same(one.guid, value)), "")
         if name == "fullyqualifieddomain":
             value = self._domain.netbios_name if _same(value, self._domain.dns_name) else ""
         return value.casefold()

@@ -1,0 +1,282 @@
+"""The whole practice farm: directory, SharePoint, MIM and its console, with a past and a case file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import yaml
+from ldap3.utils.dn import escape_rdn
+
+from kit.errors import OutputError, ParameterError
+from kit.lab import console, samba, sharepoint, wsman
+from kit.lab import directory as embedded
+from kit.lab.agents import DirectoryConnector, DirectoryWriter, SharePointConnector
+from kit.lab.clock import Clock
+from kit.lab.console import ConsoleServer
+from kit.lab.directory import DirectoryServer
+from kit.lab.domain import Account, Domain, Entry
+from kit.lab.engine import Engine
+from kit.lab.history import BEGINNING, COVERED_UNIT, History
+from kit.lab.population import Person, directory_photo, people
+from kit.lab.seed import USER_CLASSES
+from kit.lab.sharepoint import SharePointServer
+from kit.lab.site import DIRECTORY_AGENT, SHAREPOINT_AGENT, imported_rules
+from kit.lab.wsman import WSManServer
+from kit.sharepoint import SharePoint
+
+KIT_ACCOUNT = "svc-photo-kit"
+"""The account the kit signs in with everywhere: it reads, and may run management agents."""
+PASSWORD_NAME = "KIT_PRACTICE_PASSWORD"  # noqa: S105 - a name, not a password
+_SERVICE_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        KIT_ACCOUNT: frozenset({"sync-operator"}),
+        "svc-adma": frozenset({"directory-writer"}),
+        "svc-spma": frozenset({"profile-manager"}),
+        "svc-mim": frozenset({"sync-admin"}),
+    }
+)
+_NORMAL_ACCOUNT, _DISABLED_ACCOUNT = "512", "514"  # userAccountControl, MS-ADTS 2.2.16
+_DIRECTORIES: Mapping[str, Callable[..., DirectoryServer]] = MappingProxyType(
+    {"embedded": embedded.start, "samba": samba.start}
+)
+
+
+@dataclass(frozen=True)
+class Farm:
+    """A running farm; a context manager.
+
+    Parameters
+    ----------
+    people : tuple of Person
+        Everyone, with what the kit should find of them.
+    passwords : Mapping[str, str]
+        By account name without the domain.
+    folder : Path
+        For the farm's own files.
+    """
+
+    domain: Domain
+    clock: Clock
+    people: tuple[Person, ...] = field(repr=False)
+    passwords: Mapping[str, str] = field(repr=False)
+    directory: DirectoryServer
+    sharepoint: SharePointServer
+    engine: Engine
+    wsman: WSManServer
+    console: ConsoleServer
+    folder: Path
+    _running: ExitStack = field(repr=False)
+
+    @property
+    def case_file(self) -> Path:
+        """The case file that names this farm."""
+        return self.folder / "case.yaml"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The kit's password by its name, for its owner's eyes only."""
+        return self.folder / "secrets.env"
+
+    @property
+    def configuration_folder(self) -> Path:
+        """What MIM's operator exported."""
+        return self.folder / "configuration"
+
+    def sign_in(self, account: str) -> SharePoint:
+        """Return a SharePoint client signed in as an account, named without its domain."""
+        name = f"{self.domain.netbios_name}\\{account}"
+        return SharePoint(self.sharepoint.url, name, self.passwords[account])
+
+    def stop(self) -> None:
+        """End every server, the last one started first; a run in progress is asked to stop."""
+        for agent in self.engine.agents:
+            self.engine.stop_run(agent)
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start(
+    folder: Path,
+    *,
+    users: int = 300,
+    seed: int = 1,
+    directory: str = "embedded",
+    outputs: Path,
+    case_id: str,
+    max_timeout: float = 60.0,
+) -> Farm:
+    """Start a farm on loopback and play its past.
+
+    Parameters
+    ----------
+    folder : Path
+        For the farm's own files; made if it is missing, and empty for Samba.
+    users : int
+        How many people, at least 20.
+    seed : int
+        The same seed gives the same people, photos and past; passwords are always new.
+    directory : str
+        ``embedded`` or ``samba``.
+    outputs : Path
+        The outputs folder that the case file names.
+    case_id : str
+        The case's name.
+    max_timeout : float
+        Seconds after which the WS-Man endpoint answers that a run goes on.
+
+    Returns
+    -------
+    Farm
+        Running; the caller stops it.
+
+    Raises
+    ------
+    ParameterError
+        Too few users, or an unknown kind of directory.
+    SetupError
+        The directory cannot run here, or a run in the farm's past ended badly.
+    OutputError
+        The folder cannot be written.
+    """
+    if directory not in _DIRECTORIES:
+        what, cause = f"directory is {directory!r}", "the farm has no directory of that kind"
+        raise ParameterError(what, cause, f"choose {' or '.join(_DIRECTORIES)}")
+    farm = _open(folder, people(users, seed), directory, max_timeout)
+    try:
+        History(farm.people, farm.domain, farm.engine, farm.sharepoint.store, farm.clock, farm.sign_in).play()
+        farm.engine.export_configuration(farm.configuration_folder)
+        _write_secret(farm)
+        _write_case(farm, case_id, outputs)
+    except OSError as error:
+        farm.stop()
+        what = f"the practice farm's folder '{folder}' cannot be used"
+        raise OutputError(what, error.strerror or str(error), "choose another folder") from error
+    except BaseException:
+        farm.stop()
+        raise
+    return farm
+
+
+def _open(folder: Path, everyone: tuple[Person, ...], directory: str, max_timeout: float) -> Farm:
+    """Start every server, before anything has happened."""
+    domain, clock = Domain(), Clock(-BEGINNING)
+    services = [Account(name, _password(), roles) for name, roles in _SERVICE_ROLES.items()]
+    owners = [Account(person.account_name, _password()) for person in everyone if person.in_sharepoint]
+    accounts = [*services, *owners]
+    with ExitStack() as stack:
+        server = _DIRECTORIES[directory](
+            domain, _entries(domain, everyone), services, folder / "directory", clock=clock
+        )
+        stack.callback(server.stop)
+        site = sharepoint.start(domain, accounts, clock=clock)
+        stack.callback(site.stop)
+        engine = _engine(server, site, {account.name: account.password for account in services}, stack)
+        listener = wsman.start(engine, domain, services, max_timeout=max_timeout)
+        stack.callback(listener.stop)
+        operator_console = console.start(engine)
+        stack.callback(operator_console.stop)
+        return Farm(
+            domain=domain,
+            clock=clock,
+            people=everyone,
+            passwords=MappingProxyType({account.name: account.password for account in accounts}),
+            directory=server,
+            sharepoint=site,
+            engine=engine,
+            wsman=listener,
+            console=operator_console,
+            folder=folder,
+            _running=stack.pop_all(),
+        )
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(18)
+
+
+def _engine(
+    server: DirectoryServer, site: SharePointServer, passwords: Mapping[str, str], stack: ExitStack
+) -> Engine:
+    """Make the synchronization service, signed in to both systems as a site's would be."""
+    domain = server.domain
+    directory = DirectoryWriter(
+        server.url, f"{domain.netbios_name}\\svc-adma", passwords["svc-adma"], ca_file=server.ca_file
+    )
+    profiles = SharePoint(site.url, f"{domain.netbios_name}\\svc-spma", passwords["svc-spma"])
+    stack.callback(directory.close)
+    stack.callback(profiles.close)
+    return Engine(
+        imported_rules(domain_dn=domain.base_dn),
+        {
+            DIRECTORY_AGENT: DirectoryConnector(directory, [f"OU={COVERED_UNIT},{domain.base_dn}"]),
+            SHAREPOINT_AGENT: SharePointConnector(
+                profiles, domain.netbios_name, upload=site.store.upload, delete=site.store.delete
+            ),
+        },
+        clock=site.clock,
+    )
+
+
+def _entries(domain: Domain, everyone: Sequence[Person]) -> Iterator[Entry]:
+    """Make the directory's objects of everyone who is in it."""
+    for person in everyone:
+        if person.in_directory:
+            unit = f"OU={person.organizational_unit},{domain.base_dn}"
+            yield Entry(f"CN={escape_rdn(person.display_name)},{unit}", _attributes(domain, person))
+
+
+def _attributes(domain: Domain, person: Person) -> dict[str, Sequence[bytes]]:
+    """Return a person's attributes without the empty ones, which a directory refuses."""
+    texts = {
+        "sAMAccountName": person.account_name,
+        "userPrincipalName": f"{person.account_name}@{domain.dns_name}",
+        "displayName": person.display_name,
+        "givenName": person.given_name,
+        "sn": person.surname,
+        "department": person.department,
+        "title": person.title,
+        "telephoneNumber": person.telephone,
+        "mail": person.mail,
+        "userAccountControl": _NORMAL_ACCOUNT if person.enabled else _DISABLED_ACCOUNT,
+    }
+    values: dict[str, Sequence[bytes]] = {name: [text.encode()] for name, text in texts.items() if text}
+    photo = directory_photo(person)
+    return {"objectClass": USER_CLASSES, **values, **({"thumbnailPhoto": [photo]} if photo else {})}
+
+
+def _write_secret(farm: Farm) -> None:
+    """Write the kit's password where its owner alone can read it."""
+    farm.secrets_file.touch(mode=0o600)
+    farm.secrets_file.chmod(0o600)
+    farm.secrets_file.write_text(f"{PASSWORD_NAME}={farm.passwords[KIT_ACCOUNT]}\n", encoding="utf-8")
+
+
+def _write_case(farm: Farm, case_id: str, outputs: Path) -> None:
+    sign_in = {"username": f"{farm.domain.netbios_name}\\{KIT_ACCOUNT}", "password_name": PASSWORD_NAME}
+    case = {
+        "case_id": case_id,
+        "title": f"Practice farm, {len(farm.people)} people",
+        "outputs": str(outputs.resolve()),
+        "secrets_file": str(farm.secrets_file.resolve()),
+        "directory": {"url": farm.directory.url, **sign_in, "ca_file": str(farm.directory.ca_file.resolve())},
+        "sharepoint": {"url": farm.sharepoint.url, **sign_in},
+        "mim": {
+            "url": farm.wsman.url,
+            **sign_in,
+            "sharepoint_agent": SHAREPOINT_AGENT,
+            "directory_agent": DIRECTORY_AGENT,
+            "configuration_folder": str(farm.configuration_folder.resolve()),
+        },
+    }
+    farm.case_file.write_text(yaml.safe_dump(case, sort_keys=False, allow_unicode=True), encoding="utf-8")

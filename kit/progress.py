@@ -1,0 +1,36 @@
+"""Progress of long work: a bar where a person watches, nothing where none does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""Wraps the items of long work: ``progress(items, description, total)`` yields the same items."""
+
+_INTERACTIVE = ("JPY_SESSION_NAME", "VSCODE_PID", "VSCODE_CWD")
+"""Set for kernels that JupyterLab or VS Code started, and not for those of papermill."""
+
+
+def quiet(items: Iterable[Any], description: str, total: int) -> Iterable[Any]:  # noqa: ARG001 - one signature
+    """Show nothing.
+
+    Examples
+    --------
+    >>> list(quiet([1, 2], "counting", 2))
+    [1, 2]
+    """
+    return items
+
+
+def bar(items: Iterable[Any], description: str, total: int) -> Iterable[Any]:
+    """Show a bar on standard error if a person watches, in a notebook or in a terminal."""
+    watched = any(name in os.environ for name in _INTERACTIVE) or (
+        sys.stderr is not None and sys.stderr.isatty()
+    )
+    shown: Iterable[Any] = tqdm(items, description, total or None, disable=not watched, leave=False)
+    return shown

@@ -1,0 +1,141 @@
+"""The notebooks through papermill: the same notebooks, the same code path, nobody watching."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kit import parameters
+from kit.case import PROJECT, Case
+from kit.errors import KitError, ParameterError
+from kit.folder import CaseFolder
+from kit.parameters import NOTEBOOKS
+
+logger = logging.getLogger(__name__)
+
+FOLDER = PROJECT / "notebooks"
+CELL_TIMEOUT = 6 * 3600
+"""Seconds; a full import of a large farm takes hours, a hung kernel must end some day."""
+
+
+class NotebookError(KitError):
+    """A notebook stopped; ``sentence`` is what its last cell said."""
+
+
+def choose(only: Sequence[str]) -> list[str]:
+    """Return the notebooks to run, in their order; all where none is named.
+
+    Raises
+    ------
+    ParameterError
+        A name is not one of `kit.parameters.NOTEBOOKS`.
+
+    Examples
+    --------
+    >>> choose(["20_compare_photos"])
+    ['20_compare_photos']
+    """
+    for name in only:
+        if name not in NOTEBOOKS:
+            raise ParameterError(
+                f"notebook '{name}' is unknown", "there is no such notebook", f"use {', '.join(NOTEBOOKS)}"
+            )
+    return [name for name in NOTEBOOKS if not only or name in only]
+
+
+def assign(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give each notebook those of the parameters that it has, all checked before the first one runs.
+
+    Raises
+    ------
+    ParameterError
+        None of the notebooks has a parameter of that name, or its type is wrong.
+    """
+    fields = {field for name in names for field in NOTEBOOKS[name].model_fields}
+    known = next((name for name in given if name not in fields), None)
+    if known is not None:
+        parameters.check({known: given[known]}, NOTEBOOKS[names[-1]])
+        raise ParameterError(f"parameter '{known}' was given", "no notebook that runs has it", "leave it out")
+    assigned = {
+        name: {key: given[key] for key in given if key in NOTEBOOKS[name].model_fields} for name in names
+    }
+    for name, values in assigned.items():
+        parameters.check(values, NOTEBOOKS[name])
+    return assigned
+
+
+def run(
+    case: Case,
+    names: Sequence[str],
+    given: Mapping[str, Any],
+    *,
+    say: Callable[[str], None] = logger.info,
+) -> CaseFolder:
+    """Run notebooks in order into the case folder; the first that stops ends the run.
+
+    Parameters
+    ----------
+    case : Case
+    names : sequence of str
+        As `choose` returns them.
+    given : Mapping[str, Any]
+        Parameters beside ``case_file``, for all notebooks that have them.
+    say : callable
+        Told one sentence per notebook.
+
+    Returns
+    -------
+    CaseFolder
+
+    Raises
+    ------
+    NotebookError
+        With the sentence that the notebook ended on, and where its output is.
+    ParameterError, OutputError
+        Before anything runs.
+    """
+    assigned = assign(names, given)
+    folder = CaseFolder(case)
+    for name in names:
+        began = time.monotonic()
+        output = folder.path / "notebooks" / f"{name}.ipynb"
+        execute(FOLDER / f"{name}.ipynb", output, {"case_file": str(case.source), **assigned[name]})
+        say(f"{name}: done in {time.monotonic() - began:.1f} s.")
+    return folder
+
+
+def execute(source: Path, output: Path, values: Mapping[str, Any]) -> None:
+    """Run one notebook.
+
+    Raises
+    ------
+    NotebookError
+        A cell raised, or the kernel died.
+    """
+    with warnings.catch_warnings():
+        # Whatever papermill's own stack warns of is nothing that a support engineer can act on.
+        warnings.simplefilter("ignore")
+        import papermill  # noqa: PLC0415 - a second of imports that --help and most errors do not need
+        from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
+
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(output),
+                parameters=dict(values),
+                kernel_name="python3",
+                cwd=str(PROJECT),
+                progress_bar=False,
+                execution_timeout=CELL_TIMEOUT,
+            )
+        except PapermillExecutionError as error:
+            raise _stopped(source.stem, output, error.ename, error.evalue) from None
+
+
+def _stopped(name: str, output: Path, kind: str, sentence: str) -> NotebookError:
+    step = f"see {output}"
+    return NotebookError(f"{name} stopped", sentence.rstrip(".") or kind, step)
