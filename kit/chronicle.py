@@ -14,6 +14,7 @@ _TOLD_ELSEWHERE = (
     "agent",
     "profile",
     "gate",
+    "name",
     "case_id",
     "run",
     "schema_version",
@@ -55,11 +56,10 @@ def _step(key: str, plan: Mapping[str, Any], events: list[Mapping[str, Any]]) ->
     last = events[-1] if events else {}
     began = next((event.get("time") for event in events), None)
     ended = last.get("time") if last.get("event") != "intent" else None
-    target = " · ".join(str(told[name]) for name in ("agent", "profile") if told.get(name))
     return {
         "step": key,
         "kind": str(told.get("kind") or ("gate" if last.get("event") == "gate" else "run")),
-        "what": target or str(told.get("gate") or told.get("kind") or "").capitalize(),
+        "what": _what(told),
         "expected": str(plan.get("expected") or ""),
         "began": clock(began),
         "took": _took(began, ended) if len(events) > 1 else "",
@@ -67,11 +67,19 @@ def _step(key: str, plan: Mapping[str, Any], events: list[Mapping[str, Any]]) ->
     }
 
 
+def _what(told: Mapping[str, Any]) -> str:
+    """Name a run by its agent and profile, everything else by its own name."""
+    name = str(told.get("gate") or told.get("name") or told.get("kind") or "").replace("_", " ").capitalize()
+    agent, profile = str(told.get("agent") or ""), str(told.get("profile") or "")
+    return " · ".join(filter(None, [agent, profile] if profile else [name, agent]))
+
+
 def _result(event: Mapping[str, Any]) -> str:
     if event.get("event") == "intent":
         return "begun, outcome not recorded"
     told = {name: value for name, value in event.items() if name not in _TOLD_ELSEWHERE and _says(value)}
     leading = [str(told.pop(name)) for name in ("status", "result", "outcome") if name in told]
+    leading = leading[:1] if leading[1:] == ["ok"] else leading
     if "detail" in told:
         return "; ".join([*leading, str(told["detail"])])
     rest = [f"{name.replace('_', ' ')}: {_value(value)}" for name, value in told.items()]

@@ -89,8 +89,8 @@ def conclusion(people: pd.DataFrame) -> str:
     """
     found = counts(people)
     return (
-        f"{found['stale']:,} of {len(people):,} people are stale, {found['missing_in_ad']:,} have no photo in "
-        f"Active Directory yet, {found['uncertain']:,} are uncertain, {found['unknown']:,} could not be read."
+        f"{found['stale']:,} of {len(people):,} people are stale, {found['missing_in_ad']:,} have no photo "
+        f"in Active Directory yet, {found['uncertain']:,} are uncertain, {found['unknown']:,} could not be read."
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from traitlets.config import Config
 
 from kit import parameters
 from kit.case import PROJECT, Case
@@ -120,6 +123,8 @@ def execute(source: Path, output: Path, values: Mapping[str, Any]) -> None:
         # Whatever papermill's own stack warns of is nothing that a support engineer can act on.
         warnings.simplefilter("ignore")
         import papermill  # noqa: PLC0415 - a second of imports that --help and most errors do not need
+        from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
         from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
 
         try:
@@ -131,9 +136,21 @@ def execute(source: Path, output: Path, values: Mapping[str, Any]) -> None:
                 cwd=str(PROJECT),
                 progress_bar=False,
                 execution_timeout=CELL_TIMEOUT,
+                config=_kernel_settings(),
+                extra_arguments=["--IPKernelApp.log_level=50"],  # it reports its own orderly end as an error
             )
         except PapermillExecutionError as error:
             raise _stopped(source.stem, output, error.ename, error.evalue) from None
+        except (DeadKernelError, CellTimeoutError, NoSuchKernel) as error:
+            raise _stopped(source.stem, output, type(error).__name__, str(error).splitlines()[0]) from error
+
+
+def _kernel_settings() -> Config:
+    """Talk to the kernel through files where the system can: nobody on the machine can listen, as on TCP."""
+    settings = Config()
+    if os.name == "posix":
+        settings.KernelManager.transport = "ipc"
+    return settings
 
 
 def _stopped(name: str, output: Path, kind: str, sentence: str) -> NotebookError:

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from kit.figure import BLUE, ORANGE, QUIET, SMALL, TEXT, VERMILION, Chart, plain, write_beside
+from kit.runs import ATTENTION, OK, WARNING, classify
 
 STYLES = {
     "succeeded": (BLUE, ""),
@@ -90,6 +91,9 @@ def _draw(figure: Chart, steps: list[Step], outcomes: list[str], last: pd.Timest
     axis.set_xlabel(f"{unit} since {first:%Y-%m-%d %H:%M:%S} UTC", fontsize=TEXT)
 
 
+_OUTCOMES = {OK: "succeeded", WARNING: "completed with warnings", ATTENTION: "completed with warnings"}
+
+
 def _outcome(step: Step) -> str:
     """How a step ended, by MIM's words for the status of a run."""
     status = step["status"]
@@ -97,9 +101,7 @@ def _outcome(step: Step) -> str:
         return "gate"
     if status in ("", "in-progress"):
         return "unfinished"
-    if status == "success":
-        return "succeeded"
-    return "completed with warnings" if status.startswith("completed-") else "failed"
+    return _OUTCOMES.get(classify(status), "failed")
 
 
 def _name(step: Step) -> str:

@@ -47,7 +47,8 @@ class Entry:
     dn : str
         Full distinguished name.
     attributes : Mapping[str, Sequence[bytes]]
-        Attribute name to raw values, ``objectClass`` included; ``objectGUID`` and ``objectSid`` are the server's to make.
+        Attribute name to raw values, ``objectClass`` included; ``objectGUID`` and ``objectSid`` are the
+        server's to make.
     """
 
     dn: str

@@ -152,20 +152,26 @@ def start(
     if directory not in _DIRECTORIES:
         what, cause = f"directory is {directory!r}", "the farm has no directory of that kind"
         raise ParameterError(what, cause, f"choose {' or '.join(_DIRECTORIES)}")
-    farm = _open(folder, people(users, seed), directory, max_timeout)
+    everyone = people(users, seed)
     try:
-        History(farm.people, farm.domain, farm.engine, farm.sharepoint.store, farm.clock, farm.sign_in).play()
-        farm.engine.export_configuration(farm.configuration_folder)
-        _write_secret(farm)
-        _write_case(farm, case_id, outputs)
+        farm = _open(folder, everyone, directory, max_timeout)
+        try:
+            _furnish(farm, outputs, case_id)
+        except BaseException:
+            farm.stop()
+            raise
     except OSError as error:
-        farm.stop()
         what = f"the practice farm's folder '{folder}' cannot be used"
         raise OutputError(what, error.strerror or str(error), "choose another folder") from error
-    except BaseException:
-        farm.stop()
-        raise
     return farm
+
+
+def _furnish(farm: Farm, outputs: Path, case_id: str) -> None:
+    """Play the farm's past and write what a support engineer is given."""
+    History(farm.people, farm.domain, farm.engine, farm.sharepoint.store, farm.clock, farm.sign_in).play()
+    farm.engine.export_configuration(farm.configuration_folder)
+    _write_secret(farm)
+    _write_case(farm, case_id, outputs)
 
 
 def _open(folder: Path, everyone: tuple[Person, ...], directory: str, max_timeout: float) -> Farm:
@@ -277,6 +283,7 @@ def _write_case(farm: Farm, case_id: str, outputs: Path) -> None:
             "sharepoint_agent": SHAREPOINT_AGENT,
             "directory_agent": DIRECTORY_AGENT,
             "configuration_folder": str(farm.configuration_folder.resolve()),
+            "poll_interval": 0.2,
         },
     }
     farm.case_file.write_text(yaml.safe_dump(case, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -79,20 +79,16 @@ class History:
         self._break()
         self._go_to(timedelta(0))
 
-    def account(self, person: Person) -> str:
-        r"""Return a person's account as SharePoint names it, ``CONTOSO\anna``."""
-        return f"{self.domain.netbios_name}\\{person.account_name}"
-
     def _import_from_directory(self) -> None:
         """Fill SharePoint from the directory, as the published configuration does."""
         self._go_to(BEGINNING)
-        for person in self._in_sharepoint():
-            if person.organizational_unit != COVERED_UNIT:
-                self.store.create(self.account(person), _properties(person))
+        for person in self.people:
+            if person.in_sharepoint and person.organizational_unit != COVERED_UNIT:
+                self.store.create(self._account(person), _properties(person))
         self._run(DIRECTORY_AGENT, *_FULL)
         self._run(SHAREPOINT_AGENT, *_FULL, "Export")
         for person in self._of_story(Story.MISSING_IN_SHAREPOINT):
-            self.store.remove_picture(self.account(person))
+            self.store.remove_picture(self._account(person))
 
     def _turn_round(self) -> None:
         """Let SharePoint feed the directory from now on.
@@ -108,13 +104,13 @@ class History:
 
     def _live(self) -> None:
         """Upload pictures and run the schedule, each in its time."""
-        uploads = [
+        events: list[tuple[timedelta, Callable[[], None]]] = [(ago, self._cycle) for ago in CYCLES]
+        events += [
             (timedelta(days=person.upload_days_ago), partial(self._upload, person))
             for person in self.people
             if person.upload_days_ago is not None
         ]
-        cycles = [(ago, partial(self._cycle)) for ago in CYCLES]
-        for ago, happen in sorted([*uploads, *cycles], key=itemgetter(0), reverse=True):
+        for ago, happen in sorted(events, key=itemgetter(0), reverse=True):
             self._go_to(ago)
             happen()
 
@@ -131,23 +127,25 @@ class History:
         """Spoil one picture in the library, and forbid others to all but their owners and the services."""
         for person in self._of_story(Story.UNREADABLE):
             if person.broken_side == "sharepoint":
-                self.store.replace_file(self.account(person), "M", login_page(), "text/html")
+                self.store.replace_file(self._account(person), "M", login_page(), "text/html")
         for person in self._of_story(Story.UNREADABLE_FOR_KIT):
             names = (*_READS_EVERY_PICTURE, person.account_name)
-            self.store.forbid(self.account(person), {f"{self.domain.netbios_name}\\{name}" for name in names})
+            self.store.forbid(
+                self._account(person), {f"{self.domain.netbios_name}\\{name}" for name in names}
+            )
 
     def _run(self, agent: str, *profiles: str) -> None:
         for profile in profiles:
             status = self.engine.execute(agent, profile)
             if classify(status) not in {OK, WARNING}:
                 what = f"{profile} of {agent} ended with {status!r}"
-                raise SetupError(what, "the farm's past went wrong", "look at the log")
+                raise SetupError(what, "the farm's past went wrong", "look at the lab's log")
 
     def _go_to(self, ago: timedelta) -> None:
         self.clock.set_offset(-ago)
 
-    def _in_sharepoint(self) -> Iterable[Person]:
-        return (person for person in self.people if person.in_sharepoint)
+    def _account(self, person: Person) -> str:
+        return f"{self.domain.netbios_name}\\{person.account_name}"
 
     def _of_story(self, story: Story) -> Iterable[Person]:
         return (person for person in self.people if person.story is story)

@@ -40,7 +40,7 @@ class StandIn:
         self._console_url = console_url
         self._journal = journal
         self._configuration_folder = configuration_folder
-        self._done: set[str] = set()
+        self._done: set[bytes] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"stand-in at {console_url}", daemon=True)
         self._thread.start()
@@ -62,7 +62,7 @@ class StandIn:
                 if line not in self._done:
                     self._pass(line, event)
 
-    def _pass(self, line: str, gate: Mapping[str, Any]) -> None:
+    def _pass(self, line: bytes, gate: Mapping[str, Any]) -> None:
         """Do one gate's work, or leave it for the next look."""
         try:
             self._do(str(gate.get("gate")), str(gate.get("agent", "")))
@@ -90,17 +90,17 @@ class StandIn:
         self.actions.append(action)
 
 
-def _open_gates(journal: Path) -> dict[str, Mapping[str, Any]]:
+def _open_gates(journal: Path) -> dict[bytes, Mapping[str, Any]]:
     """Return the gates without an outcome, by their line, which is unlike any other for its time."""
     try:
         lines = journal.read_bytes().split(b"\n")
     except FileNotFoundError:
         return {}
-    waiting: dict[object, tuple[str, Mapping[str, Any]]] = {}
+    waiting: dict[object, tuple[bytes, Mapping[str, Any]]] = {}
     for line in lines:
         event = _event(line)
         if event.get("event") == "gate":
-            waiting[event.get("step")] = (line.decode(), event)
+            waiting[event.get("step")] = (line, event)
         elif event.get("event") == "outcome":
             waiting.pop(event.get("step"), None)
     return dict(waiting.values())
