@@ -17,8 +17,23 @@ from kit.errors import CaseError, ParameterError
 
 CASE_FILE_VARIABLE = "KIT_CASE_FILE"
 PROJECT = Path(__file__).resolve().parent.parent
+CASE_ID_RULE = "a case id is a folder name: letters, digits, dots, dashes and underscores"
 
-AnyPath = Annotated[Path, BeforeValidator(lambda value: Path(value) if isinstance(value, str) else value)]
+
+def _as_path(value: object) -> object:
+    """Take text for a path; what is neither is pydantic's to refuse."""
+    if not isinstance(value, str):
+        return value
+    if "\0" in value:
+        msg = "no path holds a NUL character"
+        raise ValueError(msg)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~somebody who is not there
+        raise ValueError(str(error)) from error
+
+
+AnyPath = Annotated[Path, BeforeValidator(_as_path)]
 
 
 class Section(BaseModel):
@@ -38,7 +53,7 @@ class DirectorySettings(Section):
     verify_tls: bool = True
     start_tls: bool = False
     page_size: int = Field(default=1000, ge=1)
-    timeout: float = Field(default=30.0, gt=0, strict=False)
+    timeout: float = Field(default=30.0, gt=0)
     user_filter: str = USER_FILTER
 
 
@@ -51,7 +66,7 @@ class SharePointSettings(Section):
     auth: Literal["ntlm", "basic", "none"] = "ntlm"
     ca_file: AnyPath | None = None
     verify_tls: bool = True
-    timeout: float = Field(default=30.0, gt=0, strict=False)
+    timeout: float = Field(default=30.0, gt=0)
 
 
 class RunProfiles(Section):
@@ -77,7 +92,7 @@ class MimSettings(Section):
     directory_agent: str = "ADMA"
     run_profiles: RunProfiles = RunProfiles()
     configuration_folder: AnyPath | None = None
-    poll_interval: float = Field(default=1.0, gt=0, strict=False)
+    poll_interval: float = Field(default=1.0, gt=0)
 
 
 class Case(Section):
@@ -98,9 +113,8 @@ class Case(Section):
     @field_validator("case_id")
     @classmethod
     def _is_a_folder_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value) or value.endswith("."):
-            msg = "a case id is a folder name: letters, digits, dots, dashes and underscores"
-            raise ValueError(msg)
+        if not is_case_id(value):
+            raise ValueError(CASE_ID_RULE)
         return value
 
     @property
@@ -110,11 +124,22 @@ class Case(Section):
 
     def resolve(self, path: Path) -> Path:
         """Return a path of the case file as an absolute one."""
-        return (self.source.parent / path.expanduser()).resolve()
+        return (self.source.parent / path).resolve()
 
     def ca_file(self, settings: DirectorySettings | SharePointSettings | MimSettings) -> Path | None:
         """Return the certificate authorities' file of one system, absolute, if one is named."""
         return self.resolve(settings.ca_file) if settings.ca_file else None
+
+
+def is_case_id(text: str) -> bool:
+    """Whether a text can be a case's id, which names its folder.
+
+    Examples
+    --------
+    >>> is_case_id("contoso-2024.05"), is_case_id("../contoso")
+    (True, False)
+    """
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text)) and not text.endswith(".")
 
 
 def find(case_file: str | Path = "") -> Path:
@@ -131,10 +156,14 @@ def find(case_file: str | Path = "") -> Path:
     CaseError
         There is no such file.
     """
-    named = Path(case_file or os.environ.get(CASE_FILE_VARIABLE) or "case.yaml").expanduser()
-    for candidate in (named, PROJECT / named):
-        if candidate.is_file():
-            return candidate.resolve()
+    named = Path(case_file or os.environ.get(CASE_FILE_VARIABLE) or "case.yaml")
+    try:
+        for candidate in (named.expanduser(), PROJECT / named):
+            if candidate.is_file():
+                return candidate.resolve()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder without access, ~somebody unknown
+        cause = getattr(error, "strerror", None) or str(error)
+        raise CaseError(f"case file '{named}' cannot be used", cause, "give another path") from error
     cause = "no such file" if case_file else f"no case file was named, and {CASE_FILE_VARIABLE} is not set"
     raise CaseError(
         f"case file '{named}' was not found", cause, "give the path of a case file, as in the README"
@@ -161,9 +190,8 @@ def load(path: str | Path) -> Case:
     source = find(path)
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise CaseError(f"case file '{source}' cannot be read", reason, "correct the file") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date like 2024-02-30
+        raise CaseError(f"case file '{source}' cannot be read", _reason(error), "correct the file") from error
     return parse(content, source)
 
 
@@ -191,10 +219,19 @@ def parse(content: object, source: Path) -> Case:
     if not isinstance(content, Mapping):
         cause = "it holds no settings"
         raise CaseError(f"case file '{source}' was refused", cause, "start from the sample in the README")
+    if "source" in content:  # a field of ours, and no setting
+        raise CaseError(f"'source' in case file '{source}'", "unknown key", _advice(("source",)))
     try:
         return Case.model_validate({**content, "source": source.resolve()})
     except ValidationError as error:
         raise _explained(error.errors(include_url=False), source) from None
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong and where, without quoting the line: it may hold what should not be there."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    return " ".join(str(error).split())
 
 
 def _explained(problems: list[Any], source: Path) -> CaseError:
@@ -208,7 +245,8 @@ def _explained(problems: list[Any], source: Path) -> CaseError:
         return CaseError(what, "it is required and not there", "add it, as in the README's sample")
     given = problem["input"]
     value = f" is {given!r}" if isinstance(given, str | int | float | bool | list) else ""
-    return CaseError(what + value, problem["msg"][0].lower() + problem["msg"][1:], "correct the value")
+    cause = problem["msg"].removeprefix("Value error, ")
+    return CaseError(what + value, cause[0].lower() + cause[1:], "correct the value")
 
 
 def _advice(location: tuple[str | int, ...]) -> str:

@@ -86,11 +86,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _demo(options: argparse.Namespace) -> int:
     from kit import runner  # noqa: PLC0415 - slow imports only for the command that needs them
-    from kit.case import load  # noqa: PLC0415
+    from kit.case import CASE_ID_RULE, is_case_id, load  # noqa: PLC0415
     from kit.parameters import NOTEBOOKS  # noqa: PLC0415
 
     began = time.monotonic()
     outputs = options.out.resolve()
+    _check_farm(options)
+    if not is_case_id(options.case_id):  # before anything of that name is put aside
+        raise ParameterError(f"--case-id is '{options.case_id}'", CASE_ID_RULE, "give another one")
     _set_aside(outputs / options.case_id)
     with _farm(options, outputs, options.case_id, stand_in=True) as farm:
         print(
@@ -108,6 +111,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _lab(options: argparse.Namespace) -> int:
     case_id = f"practice-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    _check_farm(options)
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
@@ -188,15 +192,18 @@ def _set_aside(folder: Path) -> None:
     print(f"The earlier case is kept as {kept.name}.")
 
 
+def _check_farm(options: argparse.Namespace) -> None:
+    if not 20 <= options.users <= 100_000:
+        raise ParameterError(
+            f"--users is {options.users}", "a farm has 20 to 100,000 people", "give another number"
+        )
+
+
 @contextlib.contextmanager
 def _farm(options: argparse.Namespace, outputs: Path, case_id: str, *, stand_in: bool) -> Iterator[Farm]:
     from kit.lab import farm as lab  # noqa: PLC0415 - slow imports only for the command that needs them
     from kit.lab.operator import StandIn  # noqa: PLC0415
 
-    if not 20 <= options.users <= 100_000:
-        raise ParameterError(
-            f"--users is {options.users}", "a farm has 20 to 100,000 people", "give another number"
-        )
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="kit-lab-")))
         farm = running.enter_context(

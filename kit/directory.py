@@ -15,7 +15,8 @@ from uuid import UUID
 from kit.errors import NotFoundError, OutcomeUnknownError, ParameterError, ProtocolError, UnreachableError
 from kit.ldap import Endpoint, Session, Values, escape
 
-USER_FILTER = "(&(objectCategory=person)(objectClass=user))"
+USER_FILTER = "(&(objectCategory=person)(objectClass=user)(!(isCriticalSystemObject=TRUE)))"
+"""People: built-in accounts (Administrator, Guest, krbtgt) are the system's (MS-ADA1 2.338)."""
 """User objects without contacts and computers, as Microsoft Learn writes it ("Search Filter Syntax")."""
 
 _ACCOUNT_DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, MS-ADTS 2.2.16

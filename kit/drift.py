@@ -90,7 +90,8 @@ def conclusion(people: pd.DataFrame) -> str:
     found = counts(people)
     return (
         f"{found['stale']:,} of {len(people):,} people are stale, {found['missing_in_ad']:,} have no photo "
-        f"in Active Directory yet, {found['uncertain']:,} are uncertain, {found['unknown']:,} could not be read."
+        f"in Active Directory yet, {found['uncertain']:,} are uncertain, "
+        f"{found['unknown']:,} could not be read."
     )
 
 

@@ -24,6 +24,7 @@ from kit import schema
 from kit.case import Case
 from kit.drift import Measurement
 from kit.errors import CaseError, LockedError, OutputError
+from kit.journal import Journal
 from kit.store import PhotoStore
 
 SCHEMA_VERSION = 1
@@ -63,8 +64,9 @@ class CaseFolder:
 
     @property
     def phase(self) -> str:
-        """``before``, or ``after`` once the fix has begun."""
-        return "after" if self.journal.exists() and self.journal.stat().st_size else "before"
+        """``before``, or ``after`` once a gate or a run was begun: verifications change nothing."""
+        begun = any(event.get("kind") in {"gate", "run"} for event in Journal(self.journal).events())
+        return "after" if begun else "before"
 
     def store(self, phase: str) -> PhotoStore:
         """Open the photos of a phase, for writing; the caller closes it."""
@@ -98,12 +100,12 @@ class CaseFolder:
 
     def save_inventory(self, people: pd.DataFrame, phase: str) -> None:
         """Write the inventory of a phase; verdicts of an earlier measurement go."""
-        self._write_frame(schema.conform(people, schema.PEOPLE), Path(phase) / "people.parquet")
+        self.write_frame(schema.conform(people, schema.PEOPLE), Path(phase) / "people.parquet")
 
     def save(self, measurement: Measurement, phase: str) -> None:
         """Write a measurement and its counts; the frames first, so that counts never stand without them."""
-        self._write_frame(measurement.people, Path(phase) / "people.parquet")
-        self._write_frame(measurement.fingerprints, Path(phase) / "fingerprints.parquet")
+        self.write_frame(measurement.people, Path(phase) / "people.parquet")
+        self.write_frame(measurement.fingerprints, Path(phase) / "fingerprints.parquet")
         self.update(counts={**self.manifest().get("counts", {}), phase: measurement.counts})
 
     def manifest(self) -> dict[str, Any]:
@@ -117,13 +119,14 @@ class CaseFolder:
         path = self.path / "case.json"
         if not path.exists():
             return {}
+        step = "move the case folder away and start again"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CaseError(
-                f"'{path}' is damaged", str(error), "move the case folder away and start again"
-            ) from error
-        return dict(content)
+        except (OSError, ValueError) as error:
+            raise CaseError(f"'{path}' is damaged", str(error), step) from error
+        if not isinstance(content, dict):
+            raise CaseError(f"'{path}' is damaged", "it holds no settings", step)
+        return content
 
     def update(self, **changes: Any) -> None:  # noqa: ANN401 - whatever JSON holds
         """Put keys into ``case.json``, atomically."""
@@ -139,7 +142,7 @@ class CaseFolder:
             **before,
             "versions": _versions(),
             "settings": _settings(self.case),
-            "operator": getpass.getuser(),
+            "operator": _operator(),
             "host": socket.gethostname(),
             "times": times,
             **changes,
@@ -186,7 +189,7 @@ class CaseFolder:
             ) from None
         try:
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            who = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
+            who = f"process {os.getpid()} of {_operator()} on {socket.gethostname()}"
             holder.write_text(f"{who} since {since}, for {purpose}", encoding="utf-8")
             yield
         finally:
@@ -197,7 +200,8 @@ class CaseFolder:
         private = {"case.json", ".lock", "lock.json", ".redaction-key"}
         return sorted(path for path in self.path.rglob("*") if path.is_file() and path.name not in private)
 
-    def _write_frame(self, frame: pd.DataFrame, name: Path) -> None:
+    def write_frame(self, frame: pd.DataFrame, name: Path) -> None:
+        """Write a frame as parquet under a name relative to the folder, whole or not at all."""
         with self._written(str(name)):
             temporary = self.path / name.with_suffix(".part")
             frame.to_parquet(temporary, index=False)
@@ -205,12 +209,16 @@ class CaseFolder:
 
     def _write_bytes(self, content: bytes, name: Path) -> None:
         with self._written(str(name)), tempfile.NamedTemporaryFile(dir=self.path, delete=False) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(self.path / name)
+            temporary = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                temporary.chmod(0o644)
+                temporary.replace(self.path / name)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _written(self, what: str) -> Iterator[None]:
@@ -220,6 +228,14 @@ class CaseFolder:
             cause = error.strerror or type(error).__name__
             step = "make the folder writable, or set another 'outputs' in the case file"
             raise OutputError(f"{what} in '{self.path}' cannot be written", cause.lower(), step) from error
+
+
+def _operator() -> str:
+    """Return who runs the kit; in a container the user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown"
 
 
 def _versions() -> dict[str, str]:

@@ -60,8 +60,8 @@ def join(users: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> pd.Data
             }
             continue
         person.update({name: value for name, value in profile.items() if value != "" or name not in person})
-    rows = pd.DataFrame(sorted(people.values(), key=lambda row: str(row["account"])))
-    return schema.conform(rows, schema.INVENTORY)
+    rows = sorted(people.values(), key=lambda row: str(row["account"]))
+    return schema.conform(pd.DataFrame(rows), schema.INVENTORY)
 
 
 def connector_spaces(

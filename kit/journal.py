@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kit.errors import CaseError, OutputError
 
@@ -47,8 +47,7 @@ class Journal:
         line = {"time": time, "schema_version": SCHEMA_VERSION, "step": step, "event": event, **facts}
         try:
             with self.path.open("ab") as file:
-                if _ends_broken(self.path):
-                    file.write(b"\n")
+                _mend(file, self.path.read_bytes())
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -90,30 +89,29 @@ class Journal:
     def _events(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
             return
-        lines = self.path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                if _is_cut(line):
-                    continue
-                cause = f"line {number} is not JSON ({error})"
-                raise CaseError(
-                    f"journal '{self.path}' is damaged", cause, "restore it before going on"
-                ) from error
+        *lines, rest = self.path.read_bytes().split(b"\n")
+        for number, line in enumerate([*lines, rest] if _event(rest) else lines, 1):
+            event = _event(line)
+            if event is not None:
+                yield event
+            elif line.strip():
+                cause = f"line {number} is no event"
+                raise CaseError(f"journal '{self.path}' is damaged", cause, "restore it before going on")
 
 
-def _is_cut(line: bytes) -> bool:
-    """Whether a line is the beginning of one of ours: a crash cut it, and a later run went on below it."""
-    return line.startswith(b'{"time"') and not line.endswith(b"}")
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Read one line; None if it is not an event, as when a crash has cut it short."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and {"step", "event"} <= event.keys() else None
 
 
-def _ends_broken(path: Path) -> bool:
-    """Whether the file ends in the middle of a line."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+def _mend(file: BinaryIO, content: bytes) -> None:
+    """End the last line, or take it away if a crash cut it short: what it announced was never begun."""
+    rest = content.rpartition(b"\n")[2]
+    if _event(rest):
+        file.write(b"\n")
+    elif rest:
+        file.truncate(len(content) - len(rest))

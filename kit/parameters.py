@@ -59,8 +59,8 @@ class Reset(Parameters):
     delta_sync: str = ""
     export: str = ""
     run_order: list[str] = []
-    export_limit_percent: float = Field(default=30.0, ge=0, le=100, strict=False)
-    gate_minutes: float = Field(default=30.0, gt=0, strict=False)
+    export_limit_percent: float = Field(default=30.0, ge=0, le=100)
+    gate_minutes: float = Field(default=30.0, gt=0)
     restart: bool = False
 
     def case(self) -> Case:

@@ -218,13 +218,20 @@ def check_names(case: Case, configuration: Configuration) -> None:
     ------
     NotFoundError
         Naming the one that is missing and those that are there.
+    SafetyError
+        The agent is one of the other system: its connector space would be deleted.
     """
-    for wanted in (case.mim.sharepoint_agent, case.mim.directory_agent):
+    for wanted, system in ((case.mim.sharepoint_agent, "SharePoint"), (case.mim.directory_agent, "AD")):
         agent = next((one for one in configuration.agents if one.name == wanted), None)
         if agent is None:
             there = ", ".join(one.name for one in configuration.agents)
             raise NotFoundError(
                 f"management agent '{wanted}' is unknown", f"the server has {there}", "correct the case file"
+            )
+        if not (agent.is_sharepoint if system == "SharePoint" else agent.is_directory):
+            what = f"management agent '{wanted}' is not one of {system}"
+            raise SafetyError(
+                what, f"the server says '{agent.listname or agent.category}'", "correct the case file"
             )
         _check_profiles(case, agent)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -95,8 +96,11 @@ class Resync:
         self.plan.refuse_hazards()
         with self.folder.locked("30_reset_and_full_sync"):
             if restart:
-                self._archive_if_complete()
+                self._require_complete()
+            if restart or self.folder.phase == "before":
+                self.journal.archive()  # nothing was changed yet: what was verified then may not be so now
             done = self.journal.outcomes()
+            self._require_same_plan(done)
             for step in self.plan.steps:
                 if step.number not in done:
                     self._do(step)
@@ -113,12 +117,23 @@ class Resync:
             result=results, detail=[str(event.get("detail", "")) for event in told]
         )
 
-    def _archive_if_complete(self) -> None:
+    def _require_complete(self) -> None:
         missing = {step.number for step in self.plan.steps} - set(self.journal.outcomes())
-        if missing and self.journal.events():
+        if missing and self.folder.phase == "after":
             cause = f"the fix stands before step {min(missing)}"
             raise SafetyError("restart is True", cause, "run without restart: it goes on there")
-        self.journal.archive()
+
+    def _require_same_plan(self, done: Mapping[int, Facts]) -> None:
+        planned = {step.number: (step.name, step.agent, step.profile) for step in self.plan.steps}
+        for number, event in done.items():
+            begun = (event["name"], event["agent"], event["profile"])
+            if planned.get(number) != begun:
+                what = (
+                    f"step {number} of the plan is {planned.get(number)}, of the fix that was begun {begun}"
+                )
+                raise SafetyError(
+                    what, "the parameters have changed since", "finish it with its own parameters"
+                )
 
     def _do(self, step: Step) -> None:
         facts = {"kind": step.kind, "name": step.name, "agent": step.agent, "profile": step.profile}
@@ -194,6 +209,9 @@ class Resync:
             raise SafetyError(what, f"{', '.join(sorted(missing))} is not done", "run the plan in its order")
 
     def _gate(self, step: Step, facts: Facts) -> Facts:
+        if not gates.check(step, self.case, self.service, self._baseline()):
+            self.journal.write("intent", step.number, **facts)
+            return {"detail": f"{step.expected}, already"}
         asked = {name: value for name, value in facts.items() if name != "name"}
         self.journal.write(
             "gate", step.number, **asked, gate=step.name, instruction=gates.instruction(step, self.case)
@@ -265,7 +283,7 @@ class Resync:
         pending = exports.read(
             self.service, agent, now.people, plan.changes(now.people), progress=self.progress
         )
-        pending.to_parquet(self.folder.path / "exports.parquet", index=False)
+        self.folder.write_frame(pending, Path("exports.parquet"))
         exports.require_safe(pending, self.service.counters(agent), self.plan.export_limit)
         counts = exports.summary(pending)
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import time
@@ -58,11 +59,12 @@ def assign(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str
     ParameterError
         None of the notebooks has a parameter of that name, or its type is wrong.
     """
-    fields = {field for name in names for field in NOTEBOOKS[name].model_fields}
-    known = next((name for name in given if name not in fields), None)
-    if known is not None:
-        parameters.check({known: given[known]}, NOTEBOOKS[names[-1]])
-        raise ParameterError(f"parameter '{known}' was given", "no notebook that runs has it", "leave it out")
+    fields = {field: None for name in names for field in NOTEBOOKS[name].model_fields if field != "case_file"}
+    for name in given:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            advice = f"did you mean '{close[0]}'" if close else f"the parameters are {', '.join(fields)}"
+            raise ParameterError(f"parameter '{name}' was given", "no notebook that runs has it", advice)
     assigned = {
         name: {key: given[key] for key in given if key in NOTEBOOKS[name].model_fields} for name in names
     }

@@ -53,8 +53,8 @@ def _from_file(case: Case, name: str) -> str:
     path: Path = case.resolve(case.secrets_file)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        cause = error.strerror or type(error).__name__
+    except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise CaseError(f"secrets file '{path}' cannot be read", cause, "correct secrets_file") from error
     found = (line.partition("=") for line in lines if not line.lstrip().startswith("#"))
     return next((value.strip() for key, _, value in found if key.strip() == name), "")

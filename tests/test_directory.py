@@ -266,9 +266,8 @@ def test_a_photo_for_nobody_is_refused(writer):
         writer.replace_photo(f"CN=Nobody,OU=Staff,{people.BASE}", b"new")
 
 
+@pytest.mark.parametrize("server", [start_samba], ids=["samba"], indirect=True)
 def test_samba_wants_tls_for_a_password(server):
-    if isinstance(server, embedded.EmbeddedDirectory):
-        pytest.skip("the embedded directory takes passwords in clear, as older domains do")
     with (
         connect(server, url=server.plain_url) as directory,
         pytest.raises(SignInError, match=r"strongerAuthRequired.*ldaps://"),
