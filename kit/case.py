@@ -36,6 +36,10 @@ def _as_path(value: object) -> object:
 AnyPath = Annotated[Path, BeforeValidator(_as_path)]
 
 
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A name as environment variables have; most passwords typed here by mistake are none."""
+
+
 class Section(BaseModel):
     """Settings that know all their keys, take no text for a number or a boolean, and never change."""
 
@@ -47,7 +51,7 @@ class DirectorySettings(Section):
 
     url: str
     username: str
-    password_name: str
+    password_name: SecretName
     base_dn: str = ""
     ca_file: AnyPath | None = None
     verify_tls: bool = True
@@ -62,7 +66,7 @@ class SharePointSettings(Section):
 
     url: str
     username: str
-    password_name: str
+    password_name: SecretName
     auth: Literal["ntlm", "basic", "none"] = "ntlm"
     ca_file: AnyPath | None = None
     verify_tls: bool = True
@@ -84,7 +88,7 @@ class MimSettings(Section):
 
     url: str
     username: str
-    password_name: str
+    password_name: SecretName
     auth: Literal["ntlm", "negotiate", "kerberos", "basic"] = "ntlm"
     ca_file: AnyPath | None = None
     verify_tls: bool = True
@@ -243,6 +247,8 @@ def _explained(problems: list[Any], source: Path) -> CaseError:
         return CaseError(what, "unknown key", _advice(problem["loc"]))
     if problem["type"] == "missing":
         return CaseError(what, "it is required and not there", "add it, as in the README's sample")
+    if problem["loc"][-1] == "password_name":  # it may be the password itself: it is not repeated
+        return CaseError(what, "it is not a name like KIT_PASSWORD", "name the secret, do not write it here")
     given = problem["input"]
     value = f" is {given!r}" if isinstance(given, str | int | float | bool | list) else ""
     cause = problem["msg"].removeprefix("Value error, ")

@@ -19,6 +19,7 @@ from kit.environment import PROJECT
 from kit.errors import OutputError, ParameterError
 
 if TYPE_CHECKING:
+    from kit.folder import CaseFolder
     from kit.lab.farm import Farm
 
 OUTPUTS = PROJECT / "outputs"
@@ -101,7 +102,7 @@ def _demo(options: argparse.Namespace) -> int:
             flush=True,
         )
         folder = runner.run(load(farm.case_file), list(NOTEBOOKS), {"apply": True}, say=_say)
-    page = _finish(folder.path)
+    page = _finish(folder)
     counts = folder.manifest()["counts"]
     print(_table(counts))
     print(f"Writeup: {page}")
@@ -135,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
     given = {name: _value(text) for name, text in options.p}
     folder = runner.run(load(options.case), runner.choose(options.only), given, say=_say)
     print(_table(folder.manifest()["counts"]))
-    print(f"Writeup: {_finish(folder.path)}")
+    print(f"Writeup: {_finish(folder)}")
     return 0
 
 
@@ -164,11 +165,13 @@ def _value(text: str) -> Any:  # noqa: ANN401 - as papermill reads -p
     return text
 
 
-def _finish(folder: Path) -> Path:
-    """Write the writeup anew, now that every executed notebook is in the case folder."""
+def _finish(folder: CaseFolder) -> Path:
+    """Write the writeup anew, now that every executed notebook is in the case folder, and seal all files."""
     from kit import writeup  # noqa: PLC0415 - slow imports only for the command that needs them
 
-    return writeup.write(folder).path
+    page = writeup.write(folder.path).path
+    folder.seal()
+    return page
 
 
 def _table(counts: dict[str, dict[str, int]]) -> str:

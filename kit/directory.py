@@ -16,8 +16,10 @@ from kit.errors import NotFoundError, OutcomeUnknownError, ParameterError, Proto
 from kit.ldap import Endpoint, Session, Values, escape
 
 USER_FILTER = "(&(objectCategory=person)(objectClass=user)(!(isCriticalSystemObject=TRUE)))"
-"""People: built-in accounts (Administrator, Guest, krbtgt) are the system's (MS-ADA1 2.338)."""
-"""User objects without contacts and computers, as Microsoft Learn writes it ("Search Filter Syntax")."""
+"""User objects without contacts and computers, as Microsoft Learn writes it ("Search Filter Syntax").
+
+Nor are Administrator, Guest and krbtgt people: ``isCriticalSystemObject`` marks the domain's own accounts.
+"""
 
 _ACCOUNT_DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, MS-ADTS 2.2.16
 _ATTRIBUTES = (

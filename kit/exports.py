@@ -62,7 +62,9 @@ def read(
     for account in progress(accounts, "pending exports", len(accounts)):
         objects = service.connector_space_objects(account=account)
         rows.extend(
-            _row(account, one, expected) for one in objects if one.agent == agent and one.export_operation
+            _row(account, one, expected)
+            for one in objects
+            if one.agent.casefold() == agent.casefold() and one.export_operation
         )
     return schema.conform(pd.DataFrame(rows), schema.EXPORTS)
 

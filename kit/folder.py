@@ -99,7 +99,9 @@ class CaseFolder:
         return path.is_file() and bool((self.people(phase)["verdict"] != "").any())
 
     def save_inventory(self, people: pd.DataFrame, phase: str) -> None:
-        """Write the inventory of a phase; verdicts of an earlier measurement go."""
+        """Write the inventory of a phase; the counts and verdicts of an earlier measurement go."""
+        counts = self.manifest().get("counts", {})
+        self.update(counts={name: kept for name, kept in counts.items() if name != phase})
         self.write_frame(schema.conform(people, schema.PEOPLE), Path(phase) / "people.parquet")
 
     def save(self, measurement: Measurement, phase: str) -> None:
@@ -164,9 +166,13 @@ class CaseFolder:
 
     def close(self, status: str) -> None:
         """Write the final status and every file's SHA-256 into the manifest."""
+        self.update(status=status, times={"ended": datetime.now(UTC).isoformat(timespec="seconds")})
+        self.seal()
+
+    def seal(self) -> None:
+        """Write every file's SHA-256 into the manifest, as the files are now."""
         files = {path.relative_to(self.path).as_posix(): _sha256(path) for path in self._files()}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.update(status=status, files=files, times={"ended": now})
+        self.update(files=files)
 
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
@@ -187,6 +193,11 @@ class CaseFolder:
             raise LockedError(
                 f"case '{self.case.case_id}' is locked", cause, "wait until that run has ended"
             ) from None
+        except OSError as error:
+            cause = error.strerror or type(error).__name__
+            raise OutputError(
+                f"the lock in '{self.path}' cannot be taken", cause, "look at '.lock'"
+            ) from error
         try:
             since = datetime.now(UTC).isoformat(timespec="seconds")
             who = f"process {os.getpid()} of {_operator()} on {socket.gethostname()}"
@@ -204,8 +215,11 @@ class CaseFolder:
         """Write a frame as parquet under a name relative to the folder, whole or not at all."""
         with self._written(str(name)):
             temporary = self.path / name.with_suffix(".part")
-            frame.to_parquet(temporary, index=False)
-            temporary.replace(self.path / name)
+            try:
+                frame.to_parquet(temporary, index=False)
+                temporary.replace(self.path / name)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def _write_bytes(self, content: bytes, name: Path) -> None:
         with self._written(str(name)), tempfile.NamedTemporaryFile(dir=self.path, delete=False) as file:

@@ -106,7 +106,7 @@ def wait(
     SafetyError
         As `check`.
     """
-    say(f"Gate '{step.name}': {instruction(step, case)}. Waiting up to {seconds / 60:.0f} minutes.")
+    say(f"Gate '{step.name}': {instruction(step, case)}. Waiting up to {seconds / 60:g} minutes.")
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while missing := check(step, case, service, baseline):
         if time.monotonic() >= deadline:

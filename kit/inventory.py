@@ -106,15 +106,28 @@ def connector_spaces(
     return schema.conform(answers.combine_first(people) if len(answers) else people, schema.INVENTORY)
 
 
-def agents(service: SynchronizationService) -> pd.DataFrame:
+def agents(service: SynchronizationService, *wanted: str) -> pd.DataFrame:
     """Show every management agent with its last run and the size of its connector space.
+
+    Parameters
+    ----------
+    service : SynchronizationService
+    *wanted : str
+        Names of agents that must be there.
 
     Returns
     -------
     DataFrame
         One row per agent: ``name``, ``type``, ``objects``, ``connectors``, ``pending_imports``,
         ``pending_exports`` (int64), ``last_profile``, ``last_status`` and ``last_ended`` (UTC).
+
+    Raises
+    ------
+    NotFoundError
+        A wanted agent is not there.
     """
+    for agent in wanted:
+        service.require(agent)
     agents_there = service.agents()
     names = zip(agents_there["name"], agents_there["type"], strict=True)
     rows = [_agent(service, str(name), str(kind)) for name, kind in names]
@@ -152,7 +165,7 @@ def _look_up(
     service: SynchronizationService, account: str, directory_agent: str, sharepoint_agent: str
 ) -> dict[str, Any]:
     objects = service.connector_space_objects(account=account)
-    metaverse = next((one.metaverse_guid for one in objects if one.agent == directory_agent), "")
+    metaverse = next((one.metaverse_guid for one in objects if _holds([one], directory_agent)), "")
     joined = service.connector_space_objects(metaverse_guid=metaverse) if metaverse else []
     return {
         "in_directory_connector_space": _holds(objects, directory_agent),
@@ -162,7 +175,7 @@ def _look_up(
 
 
 def _holds(objects: Iterable[ConnectorSpaceObject], agent: str) -> bool:
-    return any(one.agent == agent for one in objects)
+    return any(one.agent.casefold() == agent.casefold() for one in objects)
 
 
 def _user(user: DirectoryUser) -> dict[str, Any]:

@@ -140,6 +140,16 @@ class SynchronizationService:
             }
         )
 
+    def require(self, agent: str) -> None:
+        """Raise NotFoundError, naming the agents there are, unless the agent is one of them."""
+        names = self.agents()["name"].tolist()
+        if agent.casefold() not in {name.casefold() for name in names}:
+            raise NotFoundError(
+                f"management agent {agent!r} does not exist on {self.url}",
+                f"the agents there are {', '.join(map(repr, names)) or 'none'}",
+                "correct the agent's name",
+            )
+
     def counters(self, agent: str) -> Mapping[str, int]:
         """Read every count of an agent's connector space, by the name of its WMI method.
 
@@ -209,7 +219,7 @@ class SynchronizationService:
             return self._call(agent, "RunDetails")
         runs = self._connection.query(select(_RUN_HISTORY, MaName=agent, RunNumber=str(run_number)))
         if not runs:
-            self._require(agent)
+            self.require(agent)
             raise NotFoundError(
                 f"run {run_number} of {agent!r} is not in the run history",
                 "it never took place, or the history was cleared",
@@ -230,7 +240,7 @@ class SynchronizationService:
             ``ended`` (UTC; ``ended`` is missing while it runs).
         """
         if agent is not None:
-            self._require(agent)
+            self.require(agent)
         where = {} if agent is None else {"MaName": agent}
         runs = self._connection.query(select(_RUN_HISTORY, **where))
         times = "datetime64[us, UTC]"
@@ -296,7 +306,7 @@ class SynchronizationService:
         try:
             value = self._connection.invoke(_AGENT, {"Name": agent}, method)
         except (NotFoundError, ProtocolError):
-            self._require(agent)
+            self.require(agent)
             raise
         return self._checked(value, f"{method} of management agent {agent!r}")
 
@@ -317,16 +327,6 @@ class SynchronizationService:
                 "look at the server's Application event log",
             )
         return value
-
-    def _require(self, agent: str) -> None:
-        """Raise NotFoundError, naming the agents there are, unless the agent is one of them."""
-        names = self.agents()["name"].tolist()
-        if agent.casefold() not in {name.casefold() for name in names}:
-            raise NotFoundError(
-                f"management agent {agent!r} does not exist on {self.url}",
-                f"the agents there are {', '.join(map(repr, names)) or 'none'}",
-                "correct the agent's name",
-            )
 
     def _read_run(self, agent: str, number: str) -> Run:
         if not number:

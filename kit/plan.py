@@ -12,7 +12,7 @@ from kit import schema
 from kit.agents import ManagementAgent
 from kit.case import Case
 from kit.configuration import Configuration
-from kit.errors import NotFoundError, ParameterError, SafetyError
+from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
 
 RUN_ORDER = (
     "sharepoint full_import",
@@ -130,11 +130,16 @@ def make(
 
     Raises
     ------
+    CaseError
+        The people have no verdicts yet.
     ParameterError
         The order is not one of runs, or exports before the connector space is filled again.
     NotFoundError
         The configuration does not have an agent or run profile that the case names.
     """
+    if not (people["verdict"] != "").any():
+        what, cause = f"the photos of case '{case.case_id}' were not compared", "there is an inventory only"
+        raise CaseError(what, cause, "run 20_compare_photos")
     run_order = run_order or RUN_ORDER
     check_order(run_order)
     if configuration is not None:
@@ -199,16 +204,12 @@ def check_order(run_order: Sequence[str]) -> None:
     if list(run_order[:2]) != ["sharepoint full_import", "sharepoint full_sync"]:
         cause = "the SharePoint agent's connector space is empty until its full import and full sync"
         raise ParameterError(what, cause, "begin with 'sharepoint full_import' and 'sharepoint full_sync'")
-    before = (
-        list(run_order[: run_order.index("directory export")]) if "directory export" in run_order else None
-    )
-    if before is None or not {"directory full_import", "directory full_sync"} <= set(before):
-        cause = "the directory agent needs a full import and a full sync before its one export"
-        raise ParameterError(
-            what, cause, "put 'directory full_import', 'directory full_sync' before 'directory export'"
+    prepared = ("directory full_import", "directory full_sync", "directory export")
+    if [run for run in run_order if run in prepared] != list(prepared):
+        cause = (
+            "the directory agent needs its full import, its full sync and its export once each, in this order"
         )
-    if run_order.count("directory export") > 1:
-        raise ParameterError(what, "only one export is checked", "name 'directory export' once")
+        raise ParameterError(what, cause, f"use {', '.join(prepared)}")
 
 
 def check_names(case: Case, configuration: Configuration) -> None:

@@ -29,7 +29,8 @@ def timeline(folder: CaseFolder) -> pd.DataFrame:
     """
     begun: dict[int, dict[str, Any]] = {}
     for event in Journal(folder.journal).events():
-        row = begun.setdefault(event["step"], {"started": event["time"], "kind": event.get("kind", "")})
+        new = {"started": event["time"], "kind": event.get("kind", ""), "status": "", "counts": ""}
+        row = begun.setdefault(event["step"], new)
         gate = row["kind"] == "gate"
         row["agent"] = "" if gate else event.get("agent", "")
         row["run_profile"] = event.get("profile") or event.get("name") or event.get("gate", "")

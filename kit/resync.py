@@ -99,8 +99,7 @@ class Resync:
                 self._require_complete()
             if restart or self.folder.phase == "before":
                 self.journal.archive()  # nothing was changed yet: what was verified then may not be so now
-            done = self.journal.outcomes()
-            self._require_same_plan(done)
+            done = self._done()
             for step in self.plan.steps:
                 if step.number not in done:
                     self._do(step)
@@ -122,6 +121,14 @@ class Resync:
         if missing and self.folder.phase == "after":
             cause = f"the fix stands before step {min(missing)}"
             raise SafetyError("restart is True", cause, "run without restart: it goes on there")
+
+    def _done(self) -> dict[int, Facts]:
+        """Return what need not be done again: what waited when it was last read may have changed by now."""
+        done = self.journal.outcomes()
+        self._require_same_plan(done)
+        if any(event.get("name") == "directory export" for event in self.journal.events()):
+            return done
+        return {number: event for number, event in done.items() if event["name"] != plan.PENDING}
 
     def _require_same_plan(self, done: Mapping[int, Facts]) -> None:
         planned = {step.number: (step.name, step.agent, step.profile) for step in self.plan.steps}
@@ -227,13 +234,13 @@ class Resync:
             plan.PENDING: self._pending,
             plan.AFTER: self._photos_after,
         }
-        return checks[step.name]()
+        return checks[step.name](step)
 
     def _baseline(self) -> dict[str, int]:
         events = self.journal.outcomes().values()
         return next((dict(event["baseline"]) for event in events if event["name"] == plan.QUIET), {})
 
-    def _quiet(self) -> Facts:
+    def _quiet(self, _: Step) -> Facts:
         agents = [str(name) for name in self.service.agents()["name"]]
         for agent in agents:
             run = self.service.last_run(agent)
@@ -257,7 +264,7 @@ class Resync:
             "detail": ", ".join(f"{name}: {number} objects" for name, number in objects.items()),
         }
 
-    def _backup(self) -> Facts:
+    def _backup(self, _: Step) -> Facts:
         """Read every photo of the directory once more, keep it, and read it back by its hash."""
         kept = 0
         with self.folder.store("before") as store:
@@ -275,7 +282,7 @@ class Resync:
                 kept += sum(link.sha256 is not None for link in links)
         return {"photos": kept, "detail": f"{kept} photos of the directory kept and verified"}
 
-    def _pending(self) -> Facts:
+    def _pending(self, step: Step) -> Facts:
         """Read what would be exported and compare it with what SharePoint and the directory hold now."""
         agent = self.case.mim.directory_agent
         with self.folder.store("after") as store:
@@ -284,14 +291,15 @@ class Resync:
             self.service, agent, now.people, plan.changes(now.people), progress=self.progress
         )
         self.folder.write_frame(pending, Path("exports.parquet"))
-        exports.require_safe(pending, self.service.counters(agent), self.plan.export_limit)
         counts = exports.summary(pending)
+        self.journal.write("read", step.number, kind="verify", name=step.name, pending_exports=counts)
+        exports.require_safe(pending, self.service.counters(agent), self.plan.export_limit)
         return {
             "pending_exports": counts,
             "detail": f"{len(pending)} photo updates, of the expected people only",
         }
 
-    def _photos_after(self) -> Facts:
+    def _photos_after(self, _: Step) -> Facts:
         """Compare every photo of the directory with what it should be now, byte by byte."""
         exported = pd.read_parquet(self.folder.path / "exports.parquet").set_index("account")["sha256"]
         accounts = self.people.set_index("person")["account"]

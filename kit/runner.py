@@ -13,7 +13,7 @@ from typing import Any
 
 from traitlets.config import Config
 
-from kit import parameters
+from kit import errors, parameters
 from kit.case import PROJECT, Case
 from kit.errors import KitError, ParameterError
 from kit.folder import CaseFolder
@@ -156,5 +156,10 @@ def _kernel_settings() -> Config:
 
 
 def _stopped(name: str, output: Path, kind: str, sentence: str) -> NotebookError:
-    step = f"see {output}"
-    return NotebookError(f"{name} stopped", sentence.rstrip(".") or kind, step)
+    """Say what a notebook's last cell said, as its own sentence where it is one of ours."""
+    said = sentence.rstrip(".") or kind
+    what, _, rest = said.partition(": ")
+    cause, _, next_step = rest.rpartition("; ")
+    if not hasattr(errors, kind) or not cause:
+        return NotebookError(f"{name} stopped", f"{kind}: {said}", f"see {output}")
+    return NotebookError(f"in {name}, {what}", cause, f"{next_step}; see {output}")

@@ -1,6 +1,11 @@
+from pathlib import Path
+
+import cases
 import pytest
 
-from kit.conclusion import conclude, count_rows
+from kit.conclusion import conclude, count_rows, of_case
+from kit.folder import CaseFolder
+from kit.journal import Journal
 
 CHECK = {"check": "bytes kept", "result": "ok"}
 
@@ -37,3 +42,30 @@ def test_every_reason_is_given() -> None:
 
 def test_counts_that_were_never_taken_are_not_zero() -> None:
     assert count_rows({"stale": 2}, {})[0]["after"] is None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CaseFolder:
+    return CaseFolder(cases.case(tmp_path))
+
+
+def test_a_new_case_is_not_known_yet(folder: CaseFolder) -> None:
+    assert of_case(folder).state == "unknown"
+
+
+def test_a_case_is_judged_by_its_manifest(folder: CaseFolder) -> None:
+    folder.update(counts={"before": {"stale": 2}})
+    assert of_case(folder).sentence == "2 people are stale, and nothing has been changed."
+
+
+def test_a_case_whose_fix_has_begun_is_unfinished(folder: CaseFolder) -> None:
+    folder.update(counts={"before": {"stale": 2}})
+    Journal(folder.journal).write("intent", 5, kind="run", name="sharepoint full_import")
+    assert of_case(folder).state == "unfinished"
+
+
+def test_a_failed_check_in_the_manifest_counts(folder: CaseFolder) -> None:
+    folder.update(counts={"before": {"stale": 2}, "after": {"in_sync": 2}}, checks=[CHECK])
+    assert of_case(folder).state == "held"
+    folder.update(checks=[CHECK, {**CHECK, "result": "failed"}])
+    assert of_case(folder).state == "not_held"

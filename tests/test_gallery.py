@@ -1,5 +1,9 @@
 import io
+from collections.abc import Iterator
+from pathlib import Path
 
+import cases
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -7,7 +11,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from kit.figure import alt_text
-from kit.gallery import Pair, pixelated, sheet, thumbnail
+from kit.gallery import Pair, pairs, pixelated, sheet, thumbnail, with_outcome
+from kit.store import PhotoStore
 
 
 def photo(size: tuple[int, int] = (96, 96), image_format: str = "JPEG") -> bytes:
@@ -98,3 +103,51 @@ def test_thumbnails_keep_their_proportions() -> None:
 @pytest.mark.parametrize("broken", [None, b"", b"<html>"])
 def test_what_is_no_photo_has_no_thumbnail(broken: bytes | None) -> None:
     assert thumbnail(broken) is None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[PhotoStore]:
+    with PhotoStore(tmp_path / "photos.sqlite") as opened:
+        yield opened
+
+
+def anna(store: PhotoStore, left: bytes | None, right: bytes | None, **values: object) -> pd.DataFrame:
+    """Return one person whose photos, SharePoint's and Active Directory's, are in the store."""
+    hashes = {
+        "sharepoint_sha256": store.put(left) if left else "",
+        "directory_sha256": store.put(right) if right else "",
+    }
+    return cases.people({"account": "contoso\\anna", "verdict": "stale", **hashes, **values})
+
+
+def test_a_pair_is_what_both_systems_show(store: PhotoStore) -> None:
+    (found,) = pairs(
+        anna(store, b"left", b"right", display_name="Anna", distance=104, correlation=0.31), store
+    )
+    assert found == Pair("Anna", "stale", 104.0, 0.31, b"left", b"right", "SharePoint", "AD")
+
+
+def test_a_photo_that_is_not_there_is_none(store: PhotoStore) -> None:
+    (found,) = pairs(anna(store, None, b"right"), store)
+    assert (found.left, found.right, found.numbers) == (None, b"right", "not compared")
+
+
+def test_somebody_without_a_name_is_labelled_by_the_account(store: PhotoStore) -> None:
+    assert pairs(anna(store, None, None), store)[0].label == "contoso\\anna"
+
+
+def test_nobody_makes_no_pairs(store: PhotoStore) -> None:
+    assert pairs(anna(store, None, None).head(0), store) == []
+
+
+def test_the_outcome_stands_beside_what_was_before(store: PhotoStore) -> None:
+    before = pairs(anna(store, b"new", b"old", display_name="Anna", distance=104, correlation=0.31), store)
+    after = anna(store, b"new", b"new", display_name="Anna", verdict="in_sync", distance=3, correlation=0.99)
+    (found,) = with_outcome(before, pairs(after, store))
+    assert found.photos == [("SharePoint", b"new"), ("AD before", b"old"), ("AD now", b"new")]
+    assert (found.verdict, found.distance, found.correlation) == ("in_sync", 3.0, 0.99)
+
+
+def test_outcomes_of_other_people_are_not_taken(store: PhotoStore) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        with_outcome(pairs(anna(store, None, None), store), [])

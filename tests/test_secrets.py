@@ -1,11 +1,10 @@
+import importlib
 import os
-import pty
+import subprocess
 import sys
+from pathlib import Path
 
 import cases
-import keyring
-import keyring.backend
-import keyring.errors
 import pytest
 
 from kit import secrets
@@ -14,31 +13,34 @@ from kit.errors import CaseError
 NAME = "KIT_TEST_SECRET"
 
 
-class Ring(keyring.backend.KeyringBackend):
-    """A keyring in memory."""
-
-    priority = 1
-
-    def __init__(self, passwords=None):
-        super().__init__()
-        self.passwords = passwords
-
-    def get_password(self, service, username):
-        if self.passwords is None:
-            raise keyring.errors.KeyringLocked
-        return self.passwords.get((service, username))
+KEYRING = """
+from keyring import errors
+passwords = {}
+locked = False
+def get_password(service, name):
+    if locked:
+        raise errors.KeyringError
+    return passwords.get((service, name))
+"""
 
 
 @pytest.fixture(autouse=True)
-def ring(monkeypatch):
-    """An empty environment and keyring, and nobody at the keyboard."""
+def ring(tmp_path, monkeypatch):
+    """Give an empty environment, an empty keyring in the place of any installed one, and no terminal."""
+    package = tmp_path / "packages" / "keyring"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(KEYRING)
+    (package / "errors.py").write_text("class KeyringError(Exception): ...")
+    installed = [name for name in sys.modules if name.partition(".")[0] == "keyring"]
+    for name in installed:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(package.parent)
     monkeypatch.delenv(NAME, raising=False)
-    before, empty = keyring.get_keyring(), Ring({})
-    keyring.set_keyring(empty)
-    with open(os.devnull, encoding="utf-8") as nobody:  # noqa: PTH123 - a device
+    with Path(os.devnull).open(encoding="utf-8") as nobody:
         monkeypatch.setattr(sys, "stdin", nobody)
-        yield empty
-    keyring.set_keyring(before)
+        yield importlib.import_module("keyring")
+    for name in ("keyring", "keyring.errors"):
+        del sys.modules[name]
 
 
 def with_file(tmp_path, text):
@@ -53,7 +55,10 @@ def test_the_environment_is_asked_first(tmp_path, monkeypatch):
 
 
 def test_the_file_is_relative_to_the_case_file(tmp_path):
-    assert secrets.read(with_file(tmp_path, f"# passwords\nOTHER=x\n{NAME}=from the file\n"), NAME) == "from the file"
+    assert (
+        secrets.read(with_file(tmp_path, f"# passwords\nOTHER=x\n{NAME}=from the file\n"), NAME)
+        == "from the file"
+    )
 
 
 def test_a_secret_may_hold_an_equals_sign(tmp_path):
@@ -71,7 +76,7 @@ def test_the_keyring_is_asked_last(tmp_path, ring):
 
 
 def test_a_locked_keyring_holds_nothing(tmp_path, ring):
-    ring.passwords = None
+    ring.locked = True
     with pytest.raises(CaseError, match="was not found"):
         secrets.read(cases.case(tmp_path), NAME)
 
@@ -86,16 +91,35 @@ def test_a_secret_that_is_nowhere_is_named(tmp_path):
     with pytest.raises(CaseError) as caught:
         secrets.read(cases.case(tmp_path), NAME)
     where = "neither in the environment, nor in the secrets file, nor in the keyring"
-    assert str(caught.value) == f"secret '{NAME}' was not found: {where}; set the environment variable {NAME}."
+    assert (
+        str(caught.value) == f"secret '{NAME}' was not found: {where}; set the environment variable {NAME}."
+    )
 
 
-def test_a_person_at_a_terminal_is_asked(tmp_path):
-    child, terminal = pty.fork()
-    if not child:
-        question = f"from kit import secrets; import cases; from pathlib import Path; import keyring.backends.null as null; import keyring; keyring.set_keyring(null.Keyring()); assert secrets.read(cases.case(Path()), {NAME!r}) == 'typed'"
-        os.chdir(os.path.dirname(__file__))  # noqa: PTH100, PTH120
-        os.execv(sys.executable, [sys.executable, "-c", question])
+def test_a_person_at_a_terminal_is_asked():
+    pty = pytest.importorskip("pty")  # terminals as Linux and macOS have them
+    code = (
+        "import cases, pathlib; from kit import secrets; "
+        f"print(secrets.read(cases.case(pathlib.Path()), {NAME!r}))"
+    )
+    tests = Path(__file__).parent
+    variables = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    variables |= {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    person, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=variables,
+        start_new_session=True,
+    ) as asked:
+        question = asked.stderr.read(len(f"{NAME}: "))
+        os.write(person, b"typed\n")  # not before the question: what was typed until then is thrown away
+        answer, _ = asked.communicate(timeout=30)
+    os.close(person)
     os.close(terminal)
+    assert (question.decode(), answer.decode()) == (f"{NAME}: ", "typed\n")
 
 
 def test_a_secrets_file_that_is_not_there_is_named(tmp_path):

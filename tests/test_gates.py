@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import cases
+import pytest
+from memory_farm import MemoryFarm
+
+from kit import gates, plan
+from kit.errors import GateError, SafetyError
+from kit.lab import wsman
+from kit.lab.domain import Account, Domain
+from kit.mim import SynchronizationService
+from kit.plan import DELETE_SPACE, PROVISIONING_OFF, PROVISIONING_ON, Step
+
+KIT = Account("kit", "Corr3ct horse", frozenset({"sync-operator"}))
+OFF, ON = Step(3, "gate", PROVISIONING_OFF), Step(13, "gate", PROVISIONING_ON)
+DELETE = Step(4, "gate", DELETE_SPACE, "SPMA")
+
+
+@pytest.fixture
+def farm():
+    farm = MemoryFarm()
+    for name in ("anna", "berta"):
+        farm.hire(name)
+        farm.enrol(name)
+    for agent in ("ADMA", "SPMA"):
+        farm.run(agent, "FullImport", "FullSync")
+    return farm
+
+
+@pytest.fixture
+def service(farm):
+    server = wsman.start(farm.engine, Domain(), [KIT])
+    with SynchronizationService(server.url, "CONTOSO\\kit", KIT.password) as opened:
+        yield opened
+    server.stop()
+
+
+@pytest.fixture
+def case(tmp_path):
+    return cases.case(tmp_path, mim={"configuration_folder": "configuration", "poll_interval": 0.01})
+
+
+@pytest.fixture
+def baseline(service):
+    return {agent: service.counters(agent)["NumCSObjects"] for agent in ("ADMA", "SPMA")}
+
+
+@pytest.fixture
+def look(service, case, baseline):
+    return lambda step: gates.check(step, case, service, baseline)
+
+
+def export(farm, tmp_path, *, provisioning):
+    farm.engine.set_provisioning(provisioning)
+    farm.engine.export_configuration(tmp_path / "configuration")
+
+
+@pytest.mark.parametrize("step", [OFF, ON])
+def test_provisioning_is_switched_in_the_options_and_exported(step, case):
+    told = gates.instruction(step, case)
+    assert told.startswith("Tools, Options: " + ("clear" if step is OFF else "tick"))
+    assert "'Enable Provisioning Rules Extension'" in told
+    assert told.endswith("File, Export Server Configuration, into configuration")
+
+
+def test_deleting_warns_of_the_button_beside_it(case):
+    told = gates.instruction(DELETE, case)
+    assert "select 'SPMA', Actions, Delete, choose 'Delete connector space only'" in told
+    assert "never 'Delete management agent and connector space'" in told
+
+
+def test_every_gate_of_a_plan_has_an_instruction(case):
+    made = plan.make(case, cases.people({"account": "anna"}), None, (), export_limit_percent=30)
+    assert all(gates.instruction(step, case) for step in made.steps if step.kind == "gate")
+
+
+@pytest.mark.parametrize(("step", "provisioning"), [(OFF, False), (ON, True)])
+def test_provisioning_as_wanted_opens_the_gate(farm, look, tmp_path, step, provisioning):
+    export(farm, tmp_path, provisioning=provisioning)
+    assert look(step) == ""
+
+
+@pytest.mark.parametrize(("step", "word"), [(OFF, "on"), (ON, "off")])
+def test_provisioning_otherwise_keeps_it_shut(farm, look, tmp_path, step, word):
+    export(farm, tmp_path, provisioning=word == "on")
+    assert look(step) == f"the exported configuration says provisioning is {word}"
+
+
+def test_without_a_configuration_folder_nothing_can_be_seen(service, tmp_path):
+    with pytest.raises(SafetyError, match=r"mim\.configuration_folder is not set"):
+        gates.check(OFF, cases.case(tmp_path), service, {})
+
+
+def test_an_emptied_connector_space_opens_the_gate(farm, look):
+    farm.engine.delete_connector_space("SPMA")
+    assert look(DELETE) == ""
+
+
+def test_a_full_connector_space_keeps_it_shut(look):
+    assert look(DELETE) == "'SPMA' still holds 2 objects"
+
+
+def test_the_wrong_connector_space_stops_everything(farm, look):
+    farm.engine.delete_connector_space("ADMA")
+    with pytest.raises(SafetyError) as caught:
+        look(DELETE)
+    assert str(caught.value).startswith("'ADMA' holds 0 objects, 4 before the gate: ")
+
+
+def test_waiting_ends_when_the_work_is_done(farm, service, case, baseline):
+    told = []
+    gates.wait(
+        DELETE,
+        case,
+        service,
+        baseline,
+        seconds=30,
+        say=lambda sentence: (told.append(sentence), farm.engine.delete_connector_space("SPMA")),
+    )
+    expected = f"Gate 'delete_connector_space': {gates.instruction(DELETE, case)}. Waiting up to 0.5 minutes."
+    assert told == [expected]
+
+
+def test_work_that_nobody_does_ends_the_wait(service, case, baseline):
+    with pytest.raises(GateError) as caught:
+        gates.wait(DELETE, case, service, baseline, seconds=0.06, say=lambda _: None)
+    sentence = (
+        "gate 'delete_connector_space' was not seen done within 0.001 minutes: 'SPMA' still holds 2 objects"
+    )
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_gate_of_another_agent_asks_for_that_one(case):
+    assert "select 'UPS'" in gates.instruction(replace(DELETE, agent="UPS"), case)

@@ -1,0 +1,267 @@
+from dataclasses import replace
+
+import cases
+import pandas as pd
+import pytest
+
+from kit import configuration, plan
+from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
+from kit.lab.saved import save
+from kit.lab.site import field_rules
+from kit.plan import RUN_ORDER, check_names, check_order, make
+
+BEGIN = ("sharepoint full_import", "sharepoint full_sync")
+PREPARE = ("directory full_import", "directory full_sync")
+EXPORT = "directory export"
+
+
+@pytest.fixture
+def saved(tmp_path, site_time):
+    """Return MIM's configuration, really exported, with provisioning off."""
+    save(field_rules(provisioning=False), tmp_path / "configuration", site_time)
+    return configuration.read(tmp_path / "configuration")
+
+
+@pytest.fixture
+def site_time():
+    return pd.Timestamp("2024-05-01T10:00:00Z").to_pydatetime()
+
+
+def everyone():
+    return cases.people(
+        {"account": "anna", "verdict": "stale", "directory_sha256": "old", "sharepoint_sha256": "new"},
+        {"account": "berta", "verdict": "in_sync", "directory_sha256": "b", "sharepoint_sha256": "b again"},
+        {"account": "carl", "verdict": "in_sync", "directory_sha256": "same", "sharepoint_sha256": "same"},
+        {"account": "dora", "verdict": "missing_in_ad", "sharepoint_sha256": "d"},
+        {"account": "emil", "verdict": "uncertain", "directory_sha256": "e", "sharepoint_sha256": "f"},
+        {"account": "frida", "verdict": "placeholder", "directory_sha256": "g", "sharepoint_sha256": "h"},
+        {"account": "gerd", "verdict": "unreadable", "directory_sha256": "i", "sharepoint_sha256": "j"},
+        {"account": "hanna", "verdict": "unknown", "directory_sha256": "k", "sharepoint_sha256": "l"},
+        {"account": "ida", "verdict": "missing_in_sharepoint", "directory_sha256": "m"},
+    )
+
+
+def plan_of(tmp_path, *run_order, found=None, limit=30.0, people=None, **mim):
+    case = cases.case(tmp_path, mim=mim)
+    people = everyone() if people is None else people
+    return make(case, people, found, run_order, export_limit_percent=limit)
+
+
+def names(made):
+    return [step.name for step in made.steps]
+
+
+# The order of runs
+
+ONCE_EACH = "the directory agent needs its full import, its full sync and its export once each"
+
+
+def test_the_usual_order_is_allowed():
+    check_order(RUN_ORDER)
+
+
+def test_the_shortest_order_is_allowed():
+    check_order([*BEGIN, *PREPARE, EXPORT])
+
+
+@pytest.mark.parametrize(
+    ("run_order", "cause"),
+    [
+        ([*BEGIN, *PREPARE, "directory purge"], "'directory purge' is no run"),
+        (["Sharepoint full_import", *RUN_ORDER[1:]], "'Sharepoint full_import' is no run"),
+        ([""], "'' is no run"),
+        ([*PREPARE, *BEGIN, EXPORT], "the SharePoint agent's connector space is empty until its full import"),
+        ([EXPORT, *BEGIN, *PREPARE], "the SharePoint agent's connector space is empty until its full import"),
+        ([BEGIN[1], BEGIN[0], *PREPARE, EXPORT], "the SharePoint agent's connector space is empty"),
+        ([BEGIN[0], *PREPARE, EXPORT], "the SharePoint agent's connector space is empty"),
+        ([BEGIN[0], "sharepoint delta_sync", *PREPARE, EXPORT], "the SharePoint agent's connector space"),
+        ([*BEGIN, EXPORT, *PREPARE], ONCE_EACH),
+        ([*BEGIN, PREPARE[0], EXPORT, PREPARE[1]], ONCE_EACH),
+        ([*BEGIN, PREPARE[1], EXPORT], ONCE_EACH),
+        ([*BEGIN, *PREPARE], ONCE_EACH),
+        ([*BEGIN, *PREPARE, EXPORT, EXPORT], ONCE_EACH),
+        ([*BEGIN, PREPARE[1], PREPARE[0], EXPORT], ONCE_EACH),
+    ],
+)
+def test_a_dangerous_order_is_refused(run_order, cause):
+    with pytest.raises(ParameterError) as caught:
+        check_order(run_order)
+    assert str(caught.value).startswith(f"run_order is {run_order!r}: {cause}")
+
+
+def test_a_dangerous_order_makes_no_plan(tmp_path):
+    with pytest.raises(ParameterError):
+        plan_of(tmp_path, EXPORT, *BEGIN, *PREPARE)
+
+
+# The steps
+
+
+def test_steps_are_numbered_from_one(tmp_path):
+    steps = plan_of(tmp_path).steps
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+
+
+def test_gates_and_verifications_stand_in_their_places(tmp_path):
+    assert names(plan_of(tmp_path)) == [
+        "quiet",
+        "backup",
+        "provisioning_off",
+        "delete_connector_space",
+        *BEGIN,
+        *PREPARE,
+        "pending_exports",
+        EXPORT,
+        "directory delta_import",
+        "directory delta_sync",
+        "provisioning_on",
+        "sharepoint export",
+        "sharepoint delta_import",
+        "sharepoint delta_sync",
+        "photos_after",
+    ]
+
+
+def test_provisioning_comes_on_again_also_where_sharepoint_is_not_exported_to(tmp_path):
+    assert names(plan_of(tmp_path, *BEGIN, *PREPARE, EXPORT))[-3:] == [
+        EXPORT,
+        "provisioning_on",
+        "photos_after",
+    ]
+
+
+def test_the_backup_is_made_before_anybody_is_asked_to_delete(tmp_path):
+    made = names(plan_of(tmp_path))
+    assert made.index("backup") < made.index("delete_connector_space")
+
+
+def test_pending_exports_are_read_right_before_the_export(tmp_path):
+    made = names(plan_of(tmp_path, *BEGIN, *PREPARE, "sharepoint delta_import", EXPORT))
+    assert made[made.index(EXPORT) - 1] == "pending_exports"
+
+
+def test_runs_have_the_site_s_names(tmp_path):
+    made = plan_of(tmp_path, sharepoint_agent="UPS", run_profiles={"full_import": "Voll"})
+    step = next(step for step in made.steps if step.name == "sharepoint full_import")
+    assert (step.kind, step.agent, step.profile) == ("run", "UPS", "Voll")
+
+
+def test_the_space_to_delete_is_the_sharepoint_agent_s(tmp_path):
+    made = plan_of(tmp_path, sharepoint_agent="UPS", directory_agent="AD")
+    gate = next(step for step in made.steps if step.name == "delete_connector_space")
+    assert (gate.kind, gate.agent, gate.expected) == (
+        "gate",
+        "UPS",
+        "UPS holds 0 objects, AD as many as before",
+    )
+
+
+def test_the_plan_is_a_frame_of_its_steps(tmp_path):
+    made = plan_of(tmp_path)
+    frame = made.frame()
+    assert frame["name"].tolist() == names(made)
+    assert list(frame.columns) == ["step", "kind", "name", "agent", "profile", "expected"]
+
+
+# Whose photos should change
+
+
+def test_photos_change_where_sharepoint_has_a_real_picture_with_other_bytes():
+    found = plan.changes(everyone())
+    assert list(found[["account", "class", "sha256"]].itertuples(index=False, name=None)) == [
+        ("anna", "expected", "new"),
+        ("berta", "re_encoded", "b again"),
+        ("dora", "expected", "d"),
+    ]
+
+
+def test_nobody_s_photo_changes_where_all_are_equal():
+    assert len(plan.changes(everyone().query("account == 'carl'"))) == 0
+
+
+def test_the_export_limit_is_a_share_of_those_with_a_photo(tmp_path):
+    assert plan_of(tmp_path, limit=50).export_limit == 4  # of eight
+
+
+def test_the_export_limit_is_never_less_than_one(tmp_path):
+    assert plan_of(tmp_path, limit=0).export_limit == 1
+
+
+def test_an_inventory_is_not_enough_for_a_plan(tmp_path):
+    with pytest.raises(CaseError, match="run 20_compare_photos"):
+        plan_of(tmp_path, people=everyone().assign(verdict=""))
+
+
+# What the configuration says
+
+
+def test_without_a_configuration_the_fix_is_refused(tmp_path):
+    with pytest.raises(SafetyError) as caught:
+        plan_of(tmp_path).refuse_hazards()
+    assert str(caught.value).startswith(
+        "the fix was not begun, 1 hazards: MIM's configuration was not read: "
+    )
+
+
+def test_a_good_configuration_is_not_refused(tmp_path, saved):
+    plan_of(tmp_path, found=saved).refuse_hazards()
+
+
+def test_a_hazardous_configuration_is_refused_with_its_consequence(tmp_path, site_time):
+    save(field_rules(recall=True, suppress_deletions=False), tmp_path / "hazard", site_time)
+    found = configuration.read(tmp_path / "hazard")
+    made = plan_of(tmp_path, found=found)
+    with pytest.raises(SafetyError, match=r"the fix was not begun, \d hazards: "):
+        made.refuse_hazards()
+
+
+def test_a_configuration_that_is_not_named_is_not_read(tmp_path):
+    assert plan.read_configuration(cases.case(tmp_path)) is None
+
+
+def test_the_configuration_is_read_from_the_folder_of_the_case_file(tmp_path, saved):
+    case = cases.case(tmp_path, mim={"configuration_folder": "configuration"})
+    assert plan.read_configuration(case) == saved
+
+
+def test_a_configuration_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(NotFoundError, match="it does not exist"):
+        plan.read_configuration(cases.case(tmp_path, mim={"configuration_folder": "none"}))
+
+
+def test_names_of_the_server_are_accepted_in_any_case(tmp_path, saved):
+    check_names(cases.case(tmp_path, mim={"run_profiles": {"full_sync": "FULLSYNC"}}), saved)
+
+
+def test_an_unknown_agent_is_named_with_those_that_are_there(tmp_path, saved):
+    with pytest.raises(NotFoundError) as caught:
+        check_names(cases.case(tmp_path, mim={"sharepoint_agent": "SPMB"}), saved)
+    there = "the server has ADMA, SPMA"
+    assert str(caught.value) == f"management agent 'SPMB' is unknown: {there}; correct the case file."
+
+
+def test_an_unknown_run_profile_is_named_with_those_that_are_there(tmp_path, saved):
+    with pytest.raises(NotFoundError) as caught:
+        check_names(cases.case(tmp_path, mim={"run_profiles": {"delta_sync": "Delta"}}), saved)
+    there = "the agent has FullImport, FullSync, DeltaImport, DeltaSync, Export"
+    step = "create it in miisclient, or correct the case file"
+    assert str(caught.value) == f"run profile 'Delta' of 'SPMA' is unknown: {there}; {step}."
+
+
+def test_an_agent_without_run_profiles_is_told(tmp_path, saved):
+    bare = replace(saved, agents=tuple(replace(agent, run_profiles=()) for agent in saved.agents))
+    with pytest.raises(NotFoundError, match="the agent has none"):
+        check_names(cases.case(tmp_path), bare)
+
+
+@pytest.mark.parametrize(
+    ("mim", "named"),
+    [
+        ({"sharepoint_agent": "ADMA", "directory_agent": "SPMA"}, "'ADMA' is not one of SharePoint"),
+        ({"sharepoint_agent": "ADMA"}, "'ADMA' is not one of SharePoint"),
+        ({"directory_agent": "SPMA"}, "'SPMA' is not one of AD"),
+    ],
+)
+def test_agents_that_are_swapped_are_refused(tmp_path, saved, mim, named):
+    with pytest.raises(SafetyError, match=f"management agent {named}: "):
+        check_names(cases.case(tmp_path, mim=mim), saved)
