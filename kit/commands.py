@@ -58,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
 
     demo, lab = add("demo", _demo), add("lab", _lab)
     demo.add_argument("--case-id", default="demo", metavar="ID", help="name of the case folder (demo)")
-    demo.add_argument("--out", type=Path, default=OUTPUTS, metavar="DIR", help="the outputs folder (outputs)")
     for farm in (demo, lab):
+        farm.add_argument(
+            "--out", type=Path, default=OUTPUTS, metavar="DIR", help="the outputs folder (outputs)"
+        )
         farm.add_argument("--users", type=int, default=300, metavar="N", help="people on the farm (300)")
         farm.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed, the same farm (1)")
         farm.add_argument(
@@ -116,7 +118,7 @@ def _lab(options: argparse.Namespace) -> int:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
-    with _farm(options, OUTPUTS, case_id, stand_in=options.operator == "stand-in") as farm:
+    with _farm(options, options.out.resolve(), case_id, stand_in=options.operator == "stand-in") as farm:
         who = "A stand-in does" if options.operator == "stand-in" else "You do"
         print(f"Case file: {farm.case_file}")
         print(f"Operator console: {farm.console.url} ({who} the hand work there.)")

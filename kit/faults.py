@@ -39,7 +39,7 @@ _FAULTS: tuple[tuple[frozenset[int], type[KitError], str, str], ...] = (
     (
         _ACCESS_DENIED,
         RightsError,
-        "{account!r} may not use WMI on {url}",
+        "'{account}' may not use WMI on {url}",
         "add it to Remote Management Users and to a MIM sync group, and allow it on the WMI namespace",
     ),
     (
@@ -150,13 +150,13 @@ def _fault(error: WSManFaultError, url: str, account: str) -> KitError:
 def _sign_in(error: Exception, url: str, account: str) -> KitError:
     if isinstance(error, SpnegoError):
         return SignInError(
-            f"the sign-in of {account!r} to {url} could not be completed",
+            f"the sign-in of '{account}' to {url} could not be completed",
             str(error).splitlines()[0],
             "check the kind of sign-in and the form of the account's name",
         )
     if str(error).startswith("Failed to authenticate"):
         return SignInError(
-            f"{url} refused the account {account!r}",
+            f"{url} refused the account '{account}'",
             "the password is wrong, or the account is locked, disabled or from another domain",
             "check the account and its password",
         )

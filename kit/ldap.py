@@ -219,7 +219,7 @@ class Session:
         return connection
 
     def _handshake(self, connection: ldap3.Connection) -> None:
-        endpoint, account = self.endpoint, f"account {self.endpoint.username!r}"
+        endpoint, account = self.endpoint, f"account '{self.endpoint.username}'"
         if not endpoint.username or not endpoint.password:
             # A simple bind without a password succeeds, as nobody (RFC 4513 5.1.2).
             raise SignInError(account, "name or password is empty", "give both")

@@ -13,6 +13,7 @@ from kit.agents import ManagementAgent
 from kit.case import Case
 from kit.configuration import Configuration
 from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
+from kit.folder import CaseFolder
 
 RUN_ORDER = (
     "sharepoint full_import",
@@ -86,6 +87,10 @@ class Plan:
         """Return the steps as a frame with the columns of `kit.schema.PLAN`."""
         rows = [step.__dict__ | {"step": step.number} for step in self.steps]
         return schema.conform(pd.DataFrame(rows), schema.PLAN)
+
+    def put_on_record(self, folder: CaseFolder) -> None:
+        """Write steps and findings into the case's manifest, where they stand before anything is done."""
+        folder.update(plan=self.frame().to_dict("records"), findings=self.findings.to_dict("records"))
 
     def refuse_hazards(self) -> None:
         """Refuse to be carried out where the configuration would lose photos.

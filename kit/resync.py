@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ class Resync:
             return self.frame()
         self.plan.refuse_hazards()
         with self.folder.locked("30_reset_and_full_sync"):
+            self.plan.put_on_record(self.folder)
             if restart:
                 self._require_complete()
             if restart or self.folder.phase == "before":
@@ -224,7 +226,14 @@ class Resync:
             "gate", step.number, **asked, gate=step.name, instruction=gates.instruction(step, self.case)
         )
         gates.wait(step, self.case, self.service, self._baseline(), seconds=self.gate_seconds, say=self.say)
+        self._judge_again(step)
         return {"detail": step.expected}
+
+    def _judge_again(self, step: Step) -> None:
+        """Judge the configuration that was exported for this gate; the one before may have been old."""
+        newest = plan.read_configuration(self.case)
+        if step.name == plan.PROVISIONING_OFF and newest is not None:
+            replace(self.plan, findings=newest.findings()).refuse_hazards()
 
     def _verify(self, step: Step, facts: Facts) -> Facts:
         self.journal.write("intent", step.number, **facts)

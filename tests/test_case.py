@@ -286,6 +286,6 @@ def test_what_is_no_name_cannot_be_given(tmp_path):
 def test_a_password_in_place_of_its_name_is_not_repeated(tmp_path):
     content = cases.settings()
     content["mim"]["password_name"] = "Summer-2026!"
-    with pytest.raises(CaseError, match="'mim.password_name'.*not a name") as caught:
+    with pytest.raises(CaseError, match=r"'mim\.password_name'.*not a name") as caught:
         parse(content, tmp_path / "case.yaml")
     assert "Summer" not in str(caught.value)
