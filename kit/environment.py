@@ -234,6 +234,12 @@ def _install(files: Sequence[Path]) -> None:
     options = [option for file in files for option in ("-r", str(file))]
     command = [str(_python()), "-m", "pip", "install", "--quiet", *options]
     _call(command, f"the packages could not be installed in {FOLDER}")
+    # Notebooks are run from any folder, and their kernels find the kit only through the environment's own
+    # path file. It is code, because a plain path there is read in the system's encoding.
+    line = f"import sys; sys.path.append({str(PROJECT)!a})"
+    writing = "import pathlib, sys, sysconfig; folder = pathlib.Path(sysconfig.get_path('purelib')); "
+    writing += "(folder / 'kit.pth').write_text(sys.argv[1])"
+    _call([str(_python()), "-c", writing, line], f"'kit.pth' could not be written in {FOLDER}")
 
 
 def _call(command: list[str], what: str) -> None:

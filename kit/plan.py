@@ -103,7 +103,8 @@ class Plan:
         stops = self.findings[self.findings["severity"] == "stop"]
         if len(stops):
             first = stops.iloc[0]
-            what = f"the fix was not begun, {len(stops)} hazards: {first['finding']}"
+            hazards = "1 hazard" if len(stops) == 1 else f"{len(stops)} hazards"
+            what = f"the fix must not go on, {hazards}: {first['finding']}"
             raise SafetyError(what, str(first["consequence"]), str(first["remedy"]))
 
 

@@ -136,6 +136,15 @@ def test_first_command_sets_up_says_so_once_and_goes_on(
     assert Path(told["path"]) == copy.folder
 
 
+def test_kernels_of_the_environment_find_the_kit_from_any_folder(
+    finished: tuple[Copy, Done], tmp_path: Path
+) -> None:
+    python = finished[0].environment / SCRIPTS / "python"
+    question = [str(python), "-c", "import kit; print(kit.__file__)"]
+    found = subprocess.run(question, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()) == finished[0].folder / "kit" / "__init__.py"
+
+
 def test_second_command_goes_on_at_once_without_pip(
     finished: tuple[Copy, Done],
 ) -> None:

@@ -199,7 +199,7 @@ def test_without_a_configuration_the_fix_is_refused(tmp_path):
     with pytest.raises(SafetyError) as caught:
         plan_of(tmp_path).refuse_hazards()
     assert str(caught.value).startswith(
-        "the fix was not begun, 1 hazards: MIM's configuration was not read: "
+        "the fix must not go on, 1 hazard: MIM's configuration was not read: "
     )
 
 
@@ -211,7 +211,7 @@ def test_a_hazardous_configuration_is_refused_with_its_consequence(tmp_path, sit
     save(field_rules(recall=True, suppress_deletions=False), tmp_path / "hazard", site_time)
     found = configuration.read(tmp_path / "hazard")
     made = plan_of(tmp_path, found=found)
-    with pytest.raises(SafetyError, match=r"the fix was not begun, \d hazards: "):
+    with pytest.raises(SafetyError, match=r"the fix must not go on, \d hazards?: "):
         made.refuse_hazards()
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from practice import SERVICES, Practice
 
-from kit import runner, sources
+from kit import record, runner, sources
 from kit.errors import (
     ExportError,
     GateError,
@@ -290,16 +290,26 @@ def test_a_hazardous_configuration_is_refused_before_anything(
     practice: Practice, exported: Callable[[Rules], None], rules: Rules
 ) -> None:
     exported(rules)
-    with pytest.raises(SafetyError, match=r"the fix was not begun, \d hazards"):
+    with pytest.raises(SafetyError, match=r"the fix must not go on, \d hazards?:"):
         practice.fix()
     assert not practice.folder.journal.exists()
+
+
+def test_a_hazard_that_the_last_export_did_not_show_stops_at_the_gate(start: Starter) -> None:
+    practice = Practice(start(users=20))
+    practice.measured()
+    practice.farm.engine.change_rules(field_rules(recall=True, suppress_deletions=False))
+    held = practice.farm.engine.counters("SPMA")["NumCSObjects"]
+    with pytest.raises(SafetyError, match=r"the fix must not go on, \d hazards?:"):
+        practice.fix()
+    assert practice.farm.engine.counters("SPMA")["NumCSObjects"] == held
 
 
 def test_the_plan_and_its_findings_are_on_record_before_the_journal_begins(
     practice: Practice, exported: Callable[[Rules], None]
 ) -> None:
     exported(HAZARDS["a deletion rule for the last connector"])
-    with pytest.raises(NotebookError, match="the fix was not begun"):
+    with pytest.raises(NotebookError, match="the fix must not go on"):
         runner.run(practice.case, ["30_reset_and_full_sync"], {"apply": True})
     manifest = practice.folder.manifest()
     assert [step["name"] for step in manifest["plan"] if step["kind"] == "run"] == list(RUN_ORDER)
@@ -413,6 +423,10 @@ def test_more_exports_than_the_limit_stop_the_fix(waiting: Practice) -> None:
     with pytest.raises(ExportError, match=r"9 photos would change: the limit is 1; .*export_limit_percent"):
         waiting.fix(waiting.plan(limit=1))
     assert (waiting.run_numbers(), waiting.photos()) == (numbers, photos)
+
+
+def test_what_stopped_the_fix_is_in_its_chart(waiting: Practice) -> None:
+    assert record.pending_exports(waiting.folder)["expected_updates"] == 9
 
 
 def test_an_attribute_besides_the_photo_stops_the_fix(waiting: Practice) -> None:
