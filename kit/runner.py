@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
 from kit import errors, parameters
@@ -139,12 +141,24 @@ def execute(source: Path, output: Path, values: Mapping[str, Any]) -> None:
                 progress_bar=False,
                 execution_timeout=CELL_TIMEOUT,
                 config=_kernel_settings(),
-                extra_arguments=["--IPKernelApp.log_level=50"],  # it reports its own orderly end as an error
+                kernel_manager_class=_QuietKernelManager,
             )
         except PapermillExecutionError as error:
             raise _stopped(source.stem, output, error.ename, error.evalue) from None
         except (DeadKernelError, CellTimeoutError, NoSuchKernel) as error:
             raise _stopped(source.stem, output, type(error).__name__, str(error).splitlines()[0]) from error
+
+
+class _QuietKernelManager(AsyncKernelManager):
+    """Starts kernels whose own standard error is not the terminal's.
+
+    A kernel tells its orderly end as an error there, at times with a traceback. What a cell writes to
+    standard error goes into the notebook all the same.
+    """
+
+    # The base class states the type of its synchronous twin.
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        await super()._async_start_kernel(stderr=subprocess.DEVNULL, **options)
 
 
 def _kernel_settings() -> Config:

@@ -1,4 +1,5 @@
 import cases
+import nbformat
 import pytest
 
 from kit import runner
@@ -64,3 +65,12 @@ def test_a_refused_parameter_makes_no_folder(tmp_path):
     with pytest.raises(ParameterError):
         runner.run(cases.case(tmp_path), ALL, {"gallery_size": 99})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kernel_says_at_its_end_does_not_reach_the_terminal(tmp_path, capfd):
+    cell = nbformat.v4.new_code_cell("import atexit, os\natexit.register(os.write, 2, b'a last word')")
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    (tmp_path / "in.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
+    runner.execute(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {})
+    assert "a last word" not in capfd.readouterr().err
