@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kit import secrets
-from kit.case import Case
+from kit.case import Case, DirectorySettings, MimSettings, SharePointSettings
 from kit.directory import Directory
 from kit.mim import SynchronizationService
 from kit.sharepoint import SharePoint
@@ -13,12 +15,8 @@ def directory(case: Case) -> Directory:
     """Open Active Directory; a context manager that connects on first use."""
     settings = case.directory
     return Directory(
-        settings.url,
-        settings.username,
-        secrets.read(case, settings.password_name),
+        **_sign_in(case, settings),
         base_dn=settings.base_dn,
-        ca_file=case.ca_file(settings),
-        verify_tls=settings.verify_tls,
         start_tls=settings.start_tls,
         page_size=settings.page_size,
         timeout=settings.timeout,
@@ -29,26 +27,22 @@ def directory(case: Case) -> Directory:
 def sharepoint(case: Case) -> SharePoint:
     """Open SharePoint; a context manager that connects on first use."""
     settings = case.sharepoint
-    return SharePoint(
-        settings.url,
-        settings.username,
-        secrets.read(case, settings.password_name),
-        auth=settings.auth,
-        ca_file=case.ca_file(settings),
-        verify_tls=settings.verify_tls,
-        timeout=settings.timeout,
-    )
+    return SharePoint(**_sign_in(case, settings), auth=settings.auth, timeout=settings.timeout)
 
 
 def synchronization(case: Case) -> SynchronizationService:
     """Open the synchronization service; a context manager that connects on first use."""
     settings = case.mim
     return SynchronizationService(
-        settings.url,
-        settings.username,
-        secrets.read(case, settings.password_name),
-        auth=settings.auth,
-        ca_file=case.ca_file(settings),
-        verify_tls=settings.verify_tls,
-        poll_interval=settings.poll_interval,
+        **_sign_in(case, settings), auth=settings.auth, poll_interval=settings.poll_interval
     )
+
+
+def _sign_in(case: Case, settings: DirectorySettings | SharePointSettings | MimSettings) -> dict[str, Any]:
+    return {
+        "url": settings.url,
+        "username": settings.username,
+        "password": secrets.read(case, settings.password_name),
+        "ca_file": case.ca_file(settings),
+        "verify_tls": settings.verify_tls,
+    }

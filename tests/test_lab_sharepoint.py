@@ -13,7 +13,7 @@ from kit.lab import sharepoint
 from kit.lab.changes import ChangeLog
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain
-from kit.lab.library import renditions
+from kit.lab.picture_library import renditions
 from kit.lab.profiles import ProfileStore
 
 ANNA, BERIT, MANAGER = "CONTOSO\\anna", "CONTOSO\\berit", "CONTOSO\\manager"

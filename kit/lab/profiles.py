@@ -13,7 +13,7 @@ from urllib.parse import quote
 from kit.errors import NotFoundError, ProtocolError
 from kit.lab.changes import ChangeLog
 from kit.lab.clock import Clock
-from kit.lab.library import FOLDER, SIZES, PictureFile, PictureLibrary, renditions
+from kit.lab.picture_library import FOLDER, SIZES, PictureFile, PictureLibrary, renditions
 from kit.profiles import normalise_account, picture_seconds
 
 _EMPTY_PROPERTIES = (

@@ -19,8 +19,8 @@ from kit.errors import KitError, NotFoundError
 from kit.lab import soap
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain
-from kit.lab.library import SIZES, PictureFile
 from kit.lab.ntlm import WINDOWS_SCHEMES, NTLMHandler, Server
+from kit.lab.picture_library import SIZES, PictureFile
 from kit.lab.profiles import ProfileStore, StoredProfile
 from kit.profiles import claim
 
