@@ -39,6 +39,7 @@ class Chart(Figure):
         super().__init__(figsize=(width, height), dpi=SCREEN_DPI, facecolor="white")
         self.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
         self.personal = personal
+        self.rendered = b""
 
     def tell(self, title: str, alt: str) -> None:
         """Set the title, which states the finding, and the alternative text, which begins with it."""
@@ -58,12 +59,17 @@ def alt_text(figure: Figure) -> str:
 def png(figure: Figure) -> bytes:
     """Render a figure at twice the screen's resolution, to the same bytes every time.
 
-    The PNG's ``Subject`` is ``counts``, or ``people`` for a figure that is personal or does not say.
+    The PNG's ``Subject`` is ``counts``, or ``people`` for a figure that is personal or does not say. A chart
+    that has not changed since is not rendered again: notebooks save each one and then show it.
     """
+    if isinstance(figure, Chart) and figure.rendered and not figure.stale:
+        return figure.rendered
     subject = "people" if getattr(figure, "personal", True) else "counts"
     metadata = {"Software": None, "Description": alt_text(figure), "Subject": subject}
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=SAVED_DPI, metadata=metadata)
+    if isinstance(figure, Chart):
+        figure.rendered, figure.stale = buffer.getvalue(), False
     return buffer.getvalue()
 
 

@@ -284,3 +284,11 @@ def test_charts_say_that_they_show_no_people() -> None:
 def test_charts_show_themselves_in_a_notebook() -> None:
     data, metadata = charts.verdicts(BEFORE)._repr_png_()
     assert (data[:4], metadata["width"], metadata["alt"][:15]) == (b"\x89PNG", 920, "36 people stale")
+
+
+def test_a_chart_that_has_changed_is_rendered_anew():
+    figure = charts.verdicts({"in_sync": 3, "stale": 1})
+    before = png(figure)
+    assert png(figure) is before
+    figure.axes[0].set_xlabel("persons")
+    assert png(figure) != before
