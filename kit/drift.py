@@ -79,6 +79,11 @@ def counts(people: pd.DataFrame) -> dict[str, int]:
     return {verdict: int(found.get(verdict, 0)) for verdict in VERDICTS}
 
 
+def affected(people: pd.DataFrame) -> pd.DataFrame:
+    """Return the people whose photo in Active Directory is not, or may not be, the one SharePoint shows."""
+    return people[people["verdict"].isin(["stale", "missing_in_ad", "uncertain"])]
+
+
 def conclusion(people: pd.DataFrame) -> str:
     """Say in one sentence how many have drifted.
 

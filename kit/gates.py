@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from kit import configuration
+from kit import configuration, plan
 from kit.case import Case
-from kit.errors import GateError, SafetyError
+from kit.errors import CaseError, GateError, SafetyError
 from kit.mim import SynchronizationService
 from kit.plan import DELETE_SPACE, PROVISIONING_OFF, PROVISIONING_ON, Step
 
@@ -52,9 +52,10 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
     Raises
     ------
     SafetyError
-        The wrong thing was done: the directory agent's connector space has changed.
-    SourceError, CaseError
-        MIM or its exported configuration cannot be read.
+        The wrong thing was done: the directory agent's connector space has changed. Or the configuration
+        that was exported for the gate shows a hazard.
+    SourceError
+        MIM cannot be read, or there is no exported configuration.
     """
     if step.name == DELETE_SPACE:
         return _space_is_empty(step, case, service, baseline)
@@ -62,10 +63,19 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
     if folder is None:
         what = f"gate '{step.name}' cannot be checked"
         raise SafetyError(what, "mim.configuration_folder is not set", "name the folder in the case file")
-    enabled = configuration.read(case.resolve(folder)).provisioning_enabled
+    try:
+        exported = configuration.read(case.resolve(folder))
+    except CaseError as error:  # MIM writes the files while they are looked at: the next look sees them whole
+        return str(error)
     wanted = step.name == PROVISIONING_ON
-    words = {True: "on", False: "off"}
-    return "" if enabled == wanted else f"the exported configuration says provisioning is {words[enabled]}"
+    if exported.provisioning_enabled != wanted:
+        words = {True: "on", False: "off"}
+        return f"the exported configuration says provisioning is {words[exported.provisioning_enabled]}"
+    if not wanted:
+        plan.refuse(
+            exported.findings()
+        )  # the configuration that was judged at first may have been an old one
+    return ""
 
 
 def _space_is_empty(

@@ -100,12 +100,17 @@ class Plan:
         SafetyError
             A finding has severity ``stop``, or the configuration was not read.
         """
-        stops = self.findings[self.findings["severity"] == "stop"]
-        if len(stops):
-            first = stops.iloc[0]
-            hazards = "1 hazard" if len(stops) == 1 else f"{len(stops)} hazards"
-            what = f"the fix must not go on, {hazards}: {first['finding']}"
-            raise SafetyError(what, str(first["consequence"]), str(first["remedy"]))
+        refuse(self.findings)
+
+
+def refuse(findings: pd.DataFrame) -> None:
+    """Raise SafetyError, telling the first, where any finding of a preflight has severity ``stop``."""
+    stops = findings[findings["severity"] == "stop"]
+    if len(stops):
+        first = stops.iloc[0]
+        hazards = "1 hazard" if len(stops) == 1 else f"{len(stops)} hazards"
+        what = f"the fix must not go on, {hazards}: {first['finding']}"
+        raise SafetyError(what, str(first["consequence"]), str(first["remedy"]))
 
 
 def make(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from kit.progress import Progress, quiet
 from kit.rejoin import require_rejoined
 from kit.runs import LIVE_STATUSES
 from kit.sharepoint import SharePoint
-from kit.store import Reading
+from kit.store import Link, PhotoStore, Reading
 
 logger = logging.getLogger(__name__)
 
@@ -226,14 +226,7 @@ class Resync:
             "gate", step.number, **asked, gate=step.name, instruction=gates.instruction(step, self.case)
         )
         gates.wait(step, self.case, self.service, self._baseline(), seconds=self.gate_seconds, say=self.say)
-        self._judge_again(step)
         return {"detail": step.expected}
-
-    def _judge_again(self, step: Step) -> None:
-        """Judge the configuration that was exported for this gate; the one before may have been old."""
-        newest = plan.read_configuration(self.case)
-        if step.name == plan.PROVISIONING_OFF and newest is not None:
-            replace(self.plan, findings=newest.findings()).refuse_hazards()
 
     def _verify(self, step: Step, facts: Facts) -> Facts:
         self.journal.write("intent", step.number, **facts)
@@ -277,11 +270,7 @@ class Resync:
         """Read every photo of the directory once more, keep it, and read it back by its hash."""
         kept = 0
         with self.folder.store("before") as store:
-            for batch in self._batches("backup"):
-                now = datetime.now(UTC)
-                links = store.record(
-                    Reading(person, DIRECTORY, photo, now) for person, photo in self.directory.photos(batch)
-                )
+            for links in self._kept(store, "backup"):
                 damaged = [link.person for link in links if link.sha256 and not store.verify(link.sha256)]
                 if damaged:
                     what = f"the photo of '{damaged[0]}' cannot be read back from the backup"
@@ -316,18 +305,14 @@ class Resync:
         not_exported: list[str] = []
         changed = 0
         with self.folder.store("after") as after, self.folder.store("before") as before:
-            for batch in self._batches("photos after the fix"):
-                now = datetime.now(UTC)
-                for link in after.record(
-                    Reading(person, DIRECTORY, photo, now) for person, photo in self.directory.photos(batch)
-                ):
-                    held = before.held(link.person, DIRECTORY)
-                    wanted = exported.get(accounts[link.person], held.sha256 if held else None)
-                    changed += bool(held and held.sha256 != link.sha256)
-                    if wanted == link.sha256:
-                        continue
-                    waits = bool(held and held.sha256 == link.sha256)
-                    (not_exported if waits else lost).append(str(accounts[link.person]))
+            for link in chain.from_iterable(self._kept(after, "photos after the fix")):
+                held = before.held(link.person, DIRECTORY)
+                wanted = exported.get(accounts[link.person], held.sha256 if held else None)
+                changed += bool(held and held.sha256 != link.sha256)
+                if wanted == link.sha256:
+                    continue
+                waits = bool(held and held.sha256 == link.sha256)
+                (not_exported if waits else lost).append(str(accounts[link.person]))
         if lost:
             what = f"{len(lost)} photos are neither the old nor the exported ones, first {lost[0]}"
             cause = "something else wrote thumbnailPhoto meanwhile"
@@ -335,10 +320,14 @@ class Resync:
         detail = f"{changed} photos changed as planned, {len(not_exported)} were not exported, none lost"
         return {"changed": changed, "not_exported": not_exported, "lost": 0, "detail": detail}
 
-    def _batches(self, description: str) -> Any:  # noqa: ANN401 - Progress yields what it is given
+    def _kept(self, store: PhotoStore, description: str) -> Iterator[list[Link]]:
+        """Read every photo of the directory into a store, batch by batch; yield what each person has."""
         people = self.people.loc[self.people["in_directory"], "person"].tolist()
         batches = [people[start : start + drift.BATCH] for start in range(0, len(people), drift.BATCH)]
-        return self.progress(batches, description, len(batches))
+        for batch in self.progress(batches, description, len(batches)):
+            now = datetime.now(UTC)
+            photos = self.directory.photos(batch)
+            yield store.record(Reading(person, DIRECTORY, photo, now) for person, photo in photos)
 
 
 def _times(run: Run) -> Facts:

@@ -1,4 +1,5 @@
 import cases
+import pandas as pd
 import pytest
 
 from kit import drift
@@ -108,3 +109,8 @@ def test_the_conclusion_is_computed():
         "2 of 6 people are stale, 1 have no photo in Active Directory yet, 1 are uncertain, "
         "1 could not be read."
     )
+
+
+def test_whoever_shows_another_picture_or_none_or_perhaps_is_affected():
+    people = pd.DataFrame({"verdict": list(VERDICTS)})
+    assert set(drift.affected(people)["verdict"]) == {"stale", "missing_in_ad", "uncertain"}

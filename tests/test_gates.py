@@ -86,6 +86,13 @@ def test_provisioning_otherwise_keeps_it_shut(farm, look, tmp_path, step, word):
     assert look(step) == f"the exported configuration says provisioning is {word}"
 
 
+def test_a_file_that_is_still_being_written_keeps_it_shut(farm, look, tmp_path):
+    export(farm, tmp_path, provisioning=False)
+    half_written = next((tmp_path / "configuration").glob("MA-*.xml"))
+    half_written.write_bytes(b"")
+    assert f"{half_written} is not a saved configuration" in look(OFF)
+
+
 def test_without_a_configuration_folder_nothing_can_be_seen(service, tmp_path):
     with pytest.raises(SafetyError, match=r"mim\.configuration_folder is not set"):
         gates.check(OFF, cases.case(tmp_path), service, {})
