@@ -62,7 +62,9 @@ def save(rules: Rules, folder: Path, now: datetime) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for name, root in trees.items():
             indent(root)
-            ElementTree(root).write(folder / name, encoding="utf-8", xml_declaration=True)
+            unfinished = folder / f"{name}.part"  # nobody reads a file that is half there
+            ElementTree(root).write(unfinished, encoding="utf-8", xml_declaration=True)
+            unfinished.replace(folder / name)
     except OSError as error:
         cause = f"the file system said {error.strerror or error}"
         what = f"folder {str(folder)!r} cannot be written"
