@@ -46,31 +46,31 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class DirectorySettings(Section):
-    """How to reach one domain controller; the meanings are those of `kit.directory.Directory`."""
+class SystemSettings(Section):
+    """How to reach one system; the meanings are those of `kit.endpoint.Endpoint`."""
 
     url: str
     username: str
     password_name: SecretName
-    base_dn: str = ""
+    auth: str = ""
     ca_file: AnyPath | None = None
     verify_tls: bool = True
+    timeout: float = Field(default=30.0, gt=0)
+
+
+class DirectorySettings(SystemSettings):
+    """How to read one domain controller; the meanings are those of `kit.directory.Directory`."""
+
+    base_dn: str = ""
     start_tls: bool = False
     page_size: int = Field(default=1000, ge=1)
-    timeout: float = Field(default=30.0, gt=0)
     user_filter: str = USER_FILTER
 
 
-class SharePointSettings(Section):
+class SharePointSettings(SystemSettings):
     """How to reach SharePoint's profile services; the meanings are those of `kit.sharepoint.SharePoint`."""
 
-    url: str
-    username: str
-    password_name: SecretName
     auth: Literal["ntlm", "basic", "none"] = "ntlm"
-    ca_file: AnyPath | None = None
-    verify_tls: bool = True
-    timeout: float = Field(default=30.0, gt=0)
 
 
 class RunProfiles(Section):
@@ -83,15 +83,10 @@ class RunProfiles(Section):
     export: str = "Export"
 
 
-class MimSettings(Section):
+class MimSettings(SystemSettings):
     """How to reach the synchronization service, and what its agents and run profiles are called."""
 
-    url: str
-    username: str
-    password_name: SecretName
     auth: Literal["ntlm", "negotiate", "kerberos", "basic"] = "ntlm"
-    ca_file: AnyPath | None = None
-    verify_tls: bool = True
     sharepoint_agent: str = "SPMA"
     directory_agent: str = "ADMA"
     run_profiles: RunProfiles = RunProfiles()
@@ -130,7 +125,7 @@ class Case(Section):
         """Return a path of the case file as an absolute one."""
         return (self.source.parent / path).resolve()
 
-    def ca_file(self, settings: DirectorySettings | SharePointSettings | MimSettings) -> Path | None:
+    def ca_file(self, settings: SystemSettings) -> Path | None:
         """Return the certificate authorities' file of one system, absolute, if one is named."""
         return self.resolve(settings.ca_file) if settings.ca_file else None
 

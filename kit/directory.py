@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from kit.endpoint import Endpoint
 from kit.errors import NotFoundError, OutcomeUnknownError, ParameterError, ProtocolError, UnreachableError
-from kit.ldap import Endpoint, Session, Values, escape
+from kit.ldap import Session, Values, escape
 
 USER_FILTER = "(&(objectCategory=person)(objectClass=user)(!(isCriticalSystemObject=TRUE)))"
 """User objects without contacts and computers, as Microsoft Learn writes it ("Search Filter Syntax").
@@ -84,44 +84,30 @@ class Directory:
 
     Parameters
     ----------
-    url : str
-        ``ldaps://host[:port]`` or ``ldap://host[:port]``. Not a global catalogue (port 3268):
-        ``thumbnailPhoto`` is not replicated there by default (Microsoft Learn, Picture attribute).
-    username : str
-        User principal name, ``DOMAIN\name`` or distinguished name.
-    password : str
-        Its password.
+    endpoint : Endpoint
+        ``ldaps://host[:port]`` or ``ldap://host[:port]``; the account's name may be a distinguished name,
+        too. Not a global catalogue (port 3268): ``thumbnailPhoto`` is not replicated there by default
+        (Microsoft Learn, Picture attribute). The time-out is rounded up to whole seconds.
     base_dn : str
         Where to look for users; empty means the domain that the controller names in its rootDSE.
-    ca_file : Path or None
-        PEM of the certificate authorities to trust; None means the system's.
-    verify_tls : bool
-        Whether the server's certificate and name must be valid.
     start_tls : bool
         Whether an ``ldap://`` connection turns to TLS before the sign-in.
     page_size : int
         Entries per page (RFC 2696); Active Directory gives at most MaxPageSize, 1,000 by default.
-    timeout : float
-        Seconds to wait for a connection and for each answer, rounded up to whole ones.
     user_filter : str
         LDAP filter (RFC 4515) of what counts as a user.
     """
 
     def __init__(
         self,
-        url: str,
-        username: str,
-        password: str,
+        endpoint: Endpoint,
         *,
         base_dn: str = "",
-        ca_file: Path | None = None,
-        verify_tls: bool = True,
         start_tls: bool = False,
         page_size: int = 1000,
-        timeout: float = 30.0,
         user_filter: str = USER_FILTER,
     ) -> None:
-        self._session = Session(Endpoint(url, username, password, ca_file, verify_tls, start_tls, timeout))
+        self._session = Session(endpoint, start_tls=start_tls)
         self._base_dn = base_dn
         self._page_size = page_size
         self._user_filter = user_filter

@@ -12,14 +12,13 @@ import math
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError
 
+from kit.endpoint import Endpoint
 from kit.errors import (
     CertificateError,
     KitError,
@@ -49,19 +48,6 @@ _CERTIFICATE_NEXT_STEPS = {
 }
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where and as whom to sign in; the parameters are those of `kit.directory.Directory`."""
-
-    url: str
-    username: str
-    password: str = field(repr=False)
-    ca_file: Path | None = None
-    verify_tls: bool = True
-    start_tls: bool = False
-    timeout: float = 30.0
-
-
 class Session:
     """A connection that opens and signs in on first use, and again after it was lost. Not thread-safe.
 
@@ -69,10 +55,13 @@ class Session:
     ----------
     endpoint : Endpoint
         Where and as whom.
+    start_tls : bool
+        Whether an ``ldap://`` connection turns to TLS before the sign-in.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, start_tls: bool = False) -> None:
         self.endpoint = endpoint
+        self._start_tls = start_tls
         self._secure, self._host, self._port = split_url(endpoint.url)
         self._connection: ldap3.Connection | None = None
 
@@ -193,7 +182,7 @@ class Session:
     def _open(self) -> ldap3.Connection:
         endpoint = self.endpoint
         self._resolve()
-        tls = _Tls(_tls_context(endpoint)) if self._secure or endpoint.start_tls else None
+        tls = _Tls(_tls_context(endpoint)) if self._secure or self._start_tls else None
         seconds = math.ceil(endpoint.timeout)  # ldap3 packs it into a C integer
         server = ldap3.Server(
             self._host, self._port, self._secure, get_info=ldap3.NONE, tls=tls, connect_timeout=seconds
@@ -224,7 +213,7 @@ class Session:
             # A simple bind without a password succeeds, as nobody (RFC 4513 5.1.2).
             raise SignInError(account, "name or password is empty", "give both")
         connection.open()
-        if endpoint.start_tls and not self._secure:
+        if self._start_tls and not self._secure:
             connection.start_tls()
         connection.bind()
         check(connection.result, f"{account} at {endpoint.url!r}")

@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
 import pandas as pd
 
+from kit.endpoint import Endpoint
 from kit.errors import (
     NotFoundError,
     ParameterError,
@@ -58,18 +58,10 @@ class SynchronizationService:
 
     Parameters
     ----------
-    url : str
-        The WinRM listener, such as ``http://mim01:5985/wsman``.
-    username, password : str
-        A Windows account, ``DOMAIN\name`` or ``name@domain``, in a MIM sync group.
-    auth : str
-        ``ntlm``, ``negotiate``, ``kerberos``, ``basic`` or ``credssp``.
-    ca_file : Path or None
-        PEM file of the authority that signed an https listener's certificate.
-    verify_tls : bool
-        Whether to check that certificate.
-    operation_timeout : int
-        Seconds one call may take; a run may take longer, its outcome is then polled.
+    endpoint : Endpoint
+        The WinRM listener, such as ``http://mim01:5985/wsman``, and an account in a MIM sync group; sign-in
+        by ``ntlm`` (the usual one), ``negotiate``, ``kerberos``, ``basic`` or ``credssp``. The time-out is
+        that of one call; a run may take longer, its outcome is then polled.
     poll_interval : float
         Seconds between two looks at a run.
     grace : float
@@ -78,28 +70,13 @@ class SynchronizationService:
 
     def __init__(
         self,
-        url: str,
-        username: str,
-        password: str,
+        endpoint: Endpoint,
         *,
-        auth: str = "ntlm",
-        ca_file: Path | None = None,
-        verify_tls: bool = True,
-        operation_timeout: int = 45,
         poll_interval: float = 1.0,
         grace: float = 60.0,
     ) -> None:
-        self.url = url
-        self._connection = Connection(
-            url,
-            username,
-            password,
-            NAMESPACE,
-            auth=auth,
-            ca_file=ca_file,
-            verify_tls=verify_tls,
-            operation_timeout=operation_timeout,
-        )
+        self.url = endpoint.url
+        self._connection = Connection(endpoint, NAMESPACE)
         self._poll_interval = poll_interval
         self._grace = grace
 

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urljoin
@@ -20,6 +19,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from kit import profiles, soap
+from kit.endpoint import Endpoint
 from kit.errors import NotFoundError, ProtocolError, SignInError
 from kit.pictures import Picture
 from kit.profiles import Change, Changes, Profile, UnreadableProfile, claim, normalise_account
@@ -71,37 +71,22 @@ _CHANGE_QUERY = "".join(
 class SharePoint:
     r"""A SharePoint web application's user profiles; may be shared by threads.
 
-    Parameters are those of `kit.web.WebSession`; ``url`` may be any site of the farm.
+    Parameters are those of `kit.web.WebSession`; its address may be any site of the farm.
 
     Examples
     --------
-    >>> with SharePoint("https://portal.contoso.example/", "CONTOSO\\kit", "secret") as farm:
+    >>> with SharePoint(Endpoint("https://portal.contoso.example/", "CONTOSO\\kit", "secret")) as farm:
     ...     farm.url
     'https://portal.contoso.example'
     """
 
     def __init__(
         self,
-        url: str,
-        username: str,
-        password: str,
+        endpoint: Endpoint,
         *,
-        auth: str = "ntlm",
-        ca_file: Path | None = None,
-        verify_tls: bool = True,
-        timeout: float = 30.0,
         transport: BaseAdapter | None = None,
     ) -> None:
-        self._web = WebSession(
-            url,
-            username,
-            password,
-            auth=auth,
-            ca_file=ca_file,
-            verify_tls=verify_tls,
-            timeout=timeout,
-            transport=transport,
-        )
+        self._web = WebSession(endpoint, transport=transport)
         self._soap = soap.Client(self._web)
         self.url = self._web.url
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kit import secrets
-from kit.case import Case, DirectorySettings, MimSettings, SharePointSettings
+from kit.case import Case, SystemSettings
 from kit.directory import Directory
+from kit.endpoint import Endpoint
 from kit.mim import SynchronizationService
 from kit.sharepoint import SharePoint
 
@@ -15,34 +14,33 @@ def directory(case: Case) -> Directory:
     """Open Active Directory; a context manager that connects on first use."""
     settings = case.directory
     return Directory(
-        **_sign_in(case, settings),
+        endpoint(case, settings),
         base_dn=settings.base_dn,
         start_tls=settings.start_tls,
         page_size=settings.page_size,
-        timeout=settings.timeout,
         user_filter=settings.user_filter,
     )
 
 
 def sharepoint(case: Case) -> SharePoint:
     """Open SharePoint; a context manager that connects on first use."""
-    settings = case.sharepoint
-    return SharePoint(**_sign_in(case, settings), auth=settings.auth, timeout=settings.timeout)
+    return SharePoint(endpoint(case, case.sharepoint))
 
 
 def synchronization(case: Case) -> SynchronizationService:
     """Open the synchronization service; a context manager that connects on first use."""
     settings = case.mim
-    return SynchronizationService(
-        **_sign_in(case, settings), auth=settings.auth, poll_interval=settings.poll_interval
+    return SynchronizationService(endpoint(case, settings), poll_interval=settings.poll_interval)
+
+
+def endpoint(case: Case, settings: SystemSettings) -> Endpoint:
+    """Return where one of the case's systems is and as whom to sign in, the password read by its name."""
+    return Endpoint(
+        settings.url,
+        settings.username,
+        secrets.read(case, settings.password_name),
+        settings.auth,
+        ca_file=case.ca_file(settings),
+        verify_tls=settings.verify_tls,
+        timeout=settings.timeout,
     )
-
-
-def _sign_in(case: Case, settings: DirectorySettings | SharePointSettings | MimSettings) -> dict[str, Any]:
-    return {
-        "url": settings.url,
-        "username": settings.username,
-        "password": secrets.read(case, settings.password_name),
-        "ca_file": case.ca_file(settings),
-        "verify_tls": settings.verify_tls,
-    }

@@ -7,7 +7,6 @@ import ssl
 import struct
 import threading
 from http import HTTPStatus
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests_ntlm import HttpNtlmAuth
 from spnego.exceptions import SpnegoError
 
+from kit.endpoint import Endpoint
 from kit.errors import (
     CertificateError,
     NotFoundError,
@@ -38,20 +38,9 @@ class WebSession:
 
     Parameters
     ----------
-    url : str
-        Address of the site, ``http://`` or ``https://``.
-    username : str
-        ``CONTOSO\anna`` or ``anna@contoso.example``.
-    password : str
-        Its password.
-    auth : str
-        ``ntlm``, ``basic`` or ``none``.
-    ca_file : Path or None
-        PEM bundle to trust instead of the built-in one.
-    verify_tls : bool
-        False accepts any certificate.
-    timeout : float
-        Seconds to wait for a connection and for each part of an answer.
+    endpoint : Endpoint
+        ``http://`` or ``https://`` address of the site; sign-in by ``ntlm`` (the usual one), ``basic`` or
+        ``none``.
     transport : BaseAdapter or None
         Used instead of a network connection.
 
@@ -63,24 +52,19 @@ class WebSession:
 
     def __init__(
         self,
-        url: str,
-        username: str,
-        password: str,
+        endpoint: Endpoint,
         *,
-        auth: str = "ntlm",
-        ca_file: Path | None = None,
-        verify_tls: bool = True,
-        timeout: float = 30.0,
         transport: BaseAdapter | None = None,
     ) -> None:
-        self.url = _checked(url)
+        self.url = _checked(endpoint.url)
+        ca_file = endpoint.ca_file
         if ca_file and not ca_file.is_file():
             what = f"ca_file {str(ca_file)!r} cannot be used"
             raise ParameterError(what, "there is no such file", "name a PEM file with the CA's certificate")
-        self._username = username
-        self._auth = _authentication(auth, username, password)
-        self._timeout = timeout
-        self._verify = (str(ca_file) if ca_file else True) if verify_tls else False
+        self._username = endpoint.username
+        self._auth = _authentication(endpoint.auth or "ntlm", endpoint.username, endpoint.password)
+        self._timeout = endpoint.timeout
+        self._verify = (str(ca_file) if ca_file else True) if endpoint.verify_tls else False
         self._transport = transport
         self._threads = threading.local()
         self._sessions: list[requests.Session] = []

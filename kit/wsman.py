@@ -7,8 +7,8 @@ and calls that must not be sent twice.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, SubElement
@@ -19,6 +19,7 @@ from pypsrp.exceptions import AuthenticationError, WSManFaultError
 from pypsrp.negotiate import HTTPNegotiateAuth
 from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan
 
+from kit.endpoint import Endpoint
 from kit.errors import CaseError, UnreachableError
 from kit.faults import LIBRARY_ERRORS, describe, not_an_endpoint, refused, translate
 
@@ -28,6 +29,7 @@ logging.getLogger("pypsrp").addHandler(logging.NullHandler())
 
 MAX_ENVELOPE_SIZE = 2 * 1024 * 1024
 PAGE_SIZE = 100
+LONGEST_OPERATION = 60
 
 _WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/"
 _WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
@@ -61,20 +63,12 @@ class Connection:
 
     Parameters
     ----------
-    url : str
+    endpoint : Endpoint
         Such as ``http://mim01:5985/wsman``; over http the messages are encrypted with the sign-in's keys.
-    username, password : str
-        A Windows account, ``DOMAIN\name`` or ``name@domain``.
+        Sign-in by ``ntlm`` (the usual one), ``negotiate``, ``kerberos``, ``basic`` or ``credssp``. WinRM
+        allows an operation 60 seconds (MaxTimeoutms), so a longer time-out counts as that.
     namespace : str
         Such as ``root/cimv2``.
-    auth : str
-        ``ntlm``, ``negotiate``, ``kerberos``, ``basic`` or ``credssp``.
-    ca_file : Path or None
-        PEM file of the authority that signed an https server's certificate.
-    verify_tls : bool
-        Whether to check that certificate.
-    operation_timeout : int
-        Seconds the server may take over one operation; WinRM itself allows 60 (MaxTimeoutms).
 
     Raises
     ------
@@ -84,39 +78,34 @@ class Connection:
 
     def __init__(
         self,
-        url: str,
-        username: str,
-        password: str,
+        endpoint: Endpoint,
         namespace: str,
-        *,
-        auth: str = "ntlm",
-        ca_file: Path | None = None,
-        verify_tls: bool = True,
-        operation_timeout: int = 45,
     ) -> None:
-        self.url = url
-        self._account = username
+        self.url = endpoint.url
+        self._account = endpoint.username
         self._resources = f"{_WMI}{namespace}"
-        self._timeout = operation_timeout
-        self._verify = str(ca_file) if ca_file and verify_tls else verify_tls
-        host, port, path, tls = _address(url)
+        self._timeout = min(math.ceil(endpoint.timeout), LONGEST_OPERATION)
+        self._verify = _verification(endpoint)
+        host, port, path, tls = _address(endpoint.url)
         try:
             self._wsman = WSMan(
                 host,
                 port=port,
                 path=path,
                 ssl=tls,
-                username=username,
-                password=password,
-                auth=auth,
+                username=endpoint.username,
+                password=endpoint.password,
+                auth=endpoint.auth or "ntlm",
                 cert_validation=self._verify,  # type: ignore[arg-type] # the path of a file is taken, too
                 max_envelope_size=MAX_ENVELOPE_SIZE,
-                operation_timeout=operation_timeout,
-                read_timeout=operation_timeout + 5,
+                operation_timeout=self._timeout,
+                read_timeout=self._timeout + 5,
             )
         except ValueError as error:
             raise CaseError(
-                f"sign-in {auth!r} cannot be used with {url}", str(error), "use ntlm or negotiate"
+                f"sign-in {endpoint.auth!r} cannot be used with {endpoint.url}",
+                str(error),
+                "use ntlm or negotiate",
             ) from error
         self._transport: Any = self._wsman.transport
         self._signed_in = False
@@ -326,6 +315,11 @@ def select(class_name: str, **values: str) -> str:
 def _quote(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _verification(endpoint: Endpoint) -> str | bool:
+    """Return what requests calls ``verify``."""
+    return str(endpoint.ca_file) if endpoint.ca_file and endpoint.verify_tls else endpoint.verify_tls
 
 
 def _address(url: str) -> tuple[str, int | None, str, bool]:

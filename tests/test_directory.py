@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.directory import Directory, DirectoryUser, parse_time
+from kit.endpoint import Endpoint
 from kit.errors import (
     CertificateError,
     NotFoundError,
@@ -27,6 +28,8 @@ from kit.lab import certificates, samba
 from kit.lab import directory as embedded
 
 ANNA = f"CN=Müller\\, Anna,OU=Staff,{people.BASE}"
+
+CLIENT_OPTIONS = {"base_dn", "page_size", "start_tls", "user_filter"}
 
 
 def start_embedded(folder):
@@ -70,8 +73,9 @@ def writer(server):
 
 def connect(server, account=people.READER, **options):
     options = {"ca_file": server.ca_file, **options}
+    client = {name: options.pop(name) for name in CLIENT_OPTIONS & options.keys()}
     url = options.pop("url", server.url)
-    return Directory(url, f"CONTOSO\\{account.name}", account.password, **options)
+    return Directory(Endpoint(url, f"CONTOSO\\{account.name}", account.password, **options), **client)
 
 
 def find(directory, account_name, *, photos=False):
@@ -169,7 +173,9 @@ def test_a_filter_that_cannot_be_parsed_is_the_callers_fault(reader):
     "username", [f"svc-reader@{people.DOMAIN.dns_name}", f"CN=svc-reader,CN=Users,{people.BASE}"]
 )
 def test_other_forms_of_the_account_name_sign_in(server, username):
-    with Directory(server.url, username, people.READER.password, ca_file=server.ca_file) as directory:
+    with Directory(
+        Endpoint(server.url, username, people.READER.password, ca_file=server.ca_file)
+    ) as directory:
         assert directory.base_dn == people.BASE
 
 
@@ -279,7 +285,7 @@ def test_a_closed_port_is_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with (
-        Directory(f"ldap://127.0.0.1:{port}", "anna", "password") as directory,
+        Directory(Endpoint(f"ldap://127.0.0.1:{port}", "anna", "password")) as directory,
         pytest.raises(UnreachableError, match=str(port)),
     ):
         directory.highest_usn()
@@ -287,7 +293,7 @@ def test_a_closed_port_is_unreachable():
 
 def test_a_name_that_does_not_resolve_is_named():
     with (
-        Directory(f"ldap://{'x' * 64}.invalid", "anna", "password") as directory,
+        Directory(Endpoint(f"ldap://{'x' * 64}.invalid", "anna", "password")) as directory,
         pytest.raises(UnreachableError, match="does not resolve"),
     ):
         directory.highest_usn()
@@ -310,7 +316,7 @@ def test_a_certificate_for_another_name_is_refused(tmp_path):
         thread.start()
         url = f"ldaps://127.0.0.1:{listener.getsockname()[1]}"
         with (
-            Directory(url, "anna", "password", ca_file=files.ca_file) as directory,
+            Directory(Endpoint(url, "anna", "password", ca_file=files.ca_file)) as directory,
             pytest.raises(CertificateError, match="host name that the certificate holds"),
         ):
             directory.highest_usn()

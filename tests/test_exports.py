@@ -6,6 +6,7 @@ import pytest
 from memory_farm import FULL, MemoryFarm
 
 from kit import exports, plan, schema
+from kit.endpoint import Endpoint
 from kit.errors import ExportError
 from kit.exports import read, require_safe, summary
 from kit.lab import portraits, wsman
@@ -33,7 +34,7 @@ def farm():
 @pytest.fixture
 def service(farm):
     server = wsman.start(farm.engine, Domain(), [KIT])
-    with SynchronizationService(server.url, "CONTOSO\\kit", KIT.password) as opened:
+    with SynchronizationService(Endpoint(server.url, "CONTOSO\\kit", KIT.password)) as opened:
         yield opened
     server.stop()
 

@@ -10,6 +10,7 @@ import pytest
 
 from kit import case
 from kit.directory import Directory, DirectoryUser
+from kit.endpoint import Endpoint
 from kit.errors import OutputError, ParameterError
 from kit.lab import farm as lab
 from kit.lab import samba
@@ -84,7 +85,7 @@ def fixed(start: Starter, request: pytest.FixtureRequest) -> Fixed:
 def run(farm: Farm, profiles: Mapping[str, tuple[str, ...]]) -> None:
     """Run profiles through WS-Man, agent by agent."""
     name, password = f"CONTOSO\\{KIT_ACCOUNT}", farm.passwords[KIT_ACCOUNT]
-    with SynchronizationService(farm.wsman.url, name, password) as service:
+    with SynchronizationService(Endpoint(farm.wsman.url, name, password)) as service:
         for agent, names in profiles.items():
             for profile in names:
                 assert classify(service.execute(agent, profile).status) in {OK, WARNING}
@@ -93,7 +94,7 @@ def run(farm: Farm, profiles: Mapping[str, tuple[str, ...]]) -> None:
 def directory(farm: Farm) -> dict[str, DirectoryUser]:
     """Read everyone over LDAP, by account name."""
     name, password = f"CONTOSO\\{KIT_ACCOUNT}", farm.passwords[KIT_ACCOUNT]
-    with Directory(farm.directory.url, name, password, ca_file=farm.directory.ca_file) as client:
+    with Directory(Endpoint(farm.directory.url, name, password, ca_file=farm.directory.ca_file)) as client:
         return {user.account_name: user for user in client.users(photos=True)}
 
 

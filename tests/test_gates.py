@@ -5,6 +5,7 @@ import pytest
 from memory_farm import MemoryFarm
 
 from kit import gates, plan
+from kit.endpoint import Endpoint
 from kit.errors import GateError, SafetyError
 from kit.lab import wsman
 from kit.lab.domain import Account, Domain
@@ -30,7 +31,7 @@ def farm():
 @pytest.fixture
 def service(farm):
     server = wsman.start(farm.engine, Domain(), [KIT])
-    with SynchronizationService(server.url, "CONTOSO\\kit", KIT.password) as opened:
+    with SynchronizationService(Endpoint(server.url, "CONTOSO\\kit", KIT.password)) as opened:
         yield opened
     server.stop()
 

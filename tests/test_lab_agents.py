@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from kit.directory import Directory
+from kit.endpoint import Endpoint
 from kit.lab import directory, sharepoint
 from kit.lab.agents import DirectoryConnector, DirectoryWriter, SharePointConnector
 from kit.lab.clock import Clock
@@ -60,7 +61,7 @@ class Farm:
         for name in ("anna", "berta"):
             self.store.create(f"CONTOSO\\{name}", {"PreferredName": name.title(), "WorkPhone": "1"})
         writer = self.client(DirectoryWriter, stack, directory_account)
-        profiles = SharePoint(self.sharepoint.url, f"CONTOSO\\{MANAGER.name}", MANAGER.password)
+        profiles = SharePoint(Endpoint(self.sharepoint.url, f"CONTOSO\\{MANAGER.name}", MANAGER.password))
         self.profiles = stack.enter_context(profiles)
         connectors = {
             "ADMA": DirectoryConnector(writer, (f"OU=Staff,{DOMAIN.base_dn}",)),

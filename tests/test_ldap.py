@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.endpoint import Endpoint
 from kit.errors import ParameterError
-from kit.ldap import Endpoint, escape, split_url
+from kit.ldap import escape, split_url
 
 
 @pytest.mark.parametrize(

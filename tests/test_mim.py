@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_engine import AGENTS, ENDED, STARTED, ScriptedEngine, ScriptedRun, person
 
+from kit.endpoint import Endpoint
 from kit.errors import (
     CaseError,
     CertificateError,
@@ -66,10 +67,11 @@ def listen(engine):
 def connect():
     services = []
 
-    def start(url, account="CONTOSO\\svc-kit", password=PASSWORD, **options):
-        services.append(
-            SynchronizationService(url, account, password, **{"poll_interval": 0.02, "grace": 0.3} | options)
-        )
+    def start(
+        url, account="CONTOSO\\svc-kit", password=PASSWORD, *, poll_interval=0.02, grace=0.3, **options
+    ):
+        endpoint = Endpoint(url, account, password, **options)
+        services.append(SynchronizationService(endpoint, poll_interval=poll_interval, grace=grace))
         return services[-1]
 
     yield start
@@ -358,7 +360,7 @@ def test_another_agents_synchronisation_is_told_as_such(service, engine):
 
 def test_a_lost_sign_in_does_not_send_execute_again(server, engine, monkeypatch):
     monkeypatch.setattr(wsman._Handler, "timeout", 0.05)
-    connection = Connection(server.url, "CONTOSO\\svc-kit", PASSWORD, NAMESPACE)
+    connection = Connection(Endpoint(server.url, "CONTOSO\\svc-kit", PASSWORD), NAMESPACE)
     connection.query("select * from MIIS_Server")
     threading.Event().wait(0.3)
     with pytest.raises(UnreachableError, match=r"Execute was not started"):
@@ -375,7 +377,7 @@ def test_an_idle_connection_that_was_closed_is_signed_in_again(service, monkeypa
 
 
 def test_get_reads_one_instance_by_its_key(server):
-    connection = Connection(server.url, "CONTOSO\\svc-kit", PASSWORD, NAMESPACE)
+    connection = Connection(Endpoint(server.url, "CONTOSO\\svc-kit", PASSWORD), NAMESPACE)
     assert connection.get("MIIS_ManagementAgent", {"Name": "SPMA"})["Guid"] == AGENTS["SPMA"]
     connection.close()
 

@@ -20,6 +20,7 @@ import pytest
 from practice import SERVICES, Practice
 
 from kit import record, runner, sources
+from kit.endpoint import Endpoint
 from kit.errors import (
     ExportError,
     GateError,
@@ -534,7 +535,7 @@ def impatient(practice: Practice) -> None:
     password = farm.passwords["svc-photo-kit"]
     with (
         SynchronizationService(
-            settings.url, settings.username, password, poll_interval=0.05, grace=0.5
+            Endpoint(settings.url, settings.username, password), poll_interval=0.05, grace=0.5
         ) as service,
         sources.directory(practice.case) as directory,
         sources.sharepoint(practice.case) as sharepoint,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kit import profiles, soap
+from kit.endpoint import Endpoint
 from kit.errors import (
     CertificateError,
     ParameterError,
@@ -60,7 +61,7 @@ def farm():
 
 @pytest.fixture
 def client(farm):
-    with SharePoint(farm.url, MANAGER, PASSWORD) as opened:
+    with SharePoint(Endpoint(farm.url, MANAGER, PASSWORD)) as opened:
         yield opened
 
 
@@ -189,13 +190,16 @@ def test_a_manager_creates_a_profile(client):
 
 @pytest.mark.parametrize("operation", ["ModifyUserPropertyByAccountName", "CreateUserProfileByAccountName"])
 def test_others_may_not_write(farm, operation):
-    with SharePoint(farm.url, ANNA, PASSWORD) as client, pytest.raises(RightsError, match="Manage Profiles"):
+    with (
+        SharePoint(Endpoint(farm.url, ANNA, PASSWORD)) as client,
+        pytest.raises(RightsError, match="Manage Profiles"),
+    ):
         client.call("UserProfileService", operation, NEW_PHONE.format(BERIT))
 
 
 def test_a_user_uploads_a_picture_and_only_the_address_stays(client, farm):
     before, old = client.profile(ANNA), client.picture(client.profile(ANNA).picture_url)
-    with SharePoint(farm.url, ANNA, PASSWORD) as as_anna:
+    with SharePoint(Endpoint(farm.url, ANNA, PASSWORD)) as as_anna:
         as_anna.post("_api/SP.UserProfiles.PeopleManager/SetMyProfilePicture", photo("blue"))
     after, new = client.profile(ANNA), client.picture(before.picture_url)
     assert after.picture_url == before.picture_url
@@ -364,7 +368,7 @@ class _Scripted(NTLMHandler):
 def scripted():
     running = Server(_Scripted, Domain(), [], schemes=())
     running.start()
-    with SharePoint(running.url, "", "", auth="none") as client:
+    with SharePoint(Endpoint(running.url, "", "", auth="none")) as client:
         yield running, client
     running.stop()
 
@@ -438,7 +442,10 @@ def test_a_count_that_is_no_number_is_told(scripted):
 
 
 def test_a_wrong_password_is_told_without_it(farm):
-    with SharePoint(farm.url, ANNA, "not the password") as client, pytest.raises(SignInError) as caught:
+    with (
+        SharePoint(Endpoint(farm.url, ANNA, "not the password")) as client,
+        pytest.raises(SignInError) as caught,
+    ):
         client.count()
     assert "anna" in str(caught.value)
     assert "not the password" not in repr(caught.value)
@@ -446,14 +453,14 @@ def test_a_wrong_password_is_told_without_it(farm):
 
 def test_basic_sign_in():
     running = sharepoint.start(Domain(), ACCOUNTS, clock=Clock(), schemes=["Basic"])
-    with SharePoint(running.url, ANNA, PASSWORD, auth="basic") as client:
+    with SharePoint(Endpoint(running.url, ANNA, PASSWORD, auth="basic")) as client:
         assert client.count() == 0
     running.stop()
 
 
 def test_no_sign_in():
     running = sharepoint.start(Domain(), [], clock=Clock(), schemes=[])
-    with SharePoint(running.url, "", "", auth="none") as client:
+    with SharePoint(Endpoint(running.url, "", "", auth="none")) as client:
         assert client.count() == 0
     running.stop()
 
@@ -462,7 +469,7 @@ def test_nobody_listening_is_unreachable():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with SharePoint(url, ANNA, PASSWORD) as client, pytest.raises(UnreachableError, match=url):
+        with SharePoint(Endpoint(url, ANNA, PASSWORD)) as client, pytest.raises(UnreachableError, match=url):
             client.count()
 
 
@@ -470,7 +477,7 @@ def test_a_silent_server_is_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with (
-            SharePoint(url, ANNA, PASSWORD, timeout=0.2) as client,
+            SharePoint(Endpoint(url, ANNA, PASSWORD, timeout=0.2)) as client,
             pytest.raises(UnreachableError, match="timed out"),
         ):
             client.count()
@@ -485,7 +492,7 @@ def test_a_throttling_farm_is_unreachable(farm, client):
 @pytest.mark.parametrize("path", ["", "/404", "/500", "/302//login"])
 def test_another_web_server_is_not_taken_for_sharepoint(foreign, path):
     with (
-        SharePoint(foreign.url + path, ANNA, PASSWORD) as client,
+        SharePoint(Endpoint(foreign.url + path, ANNA, PASSWORD)) as client,
         pytest.raises(ProtocolError, match="not a SharePoint"),
     ):
         client.count()
@@ -493,7 +500,7 @@ def test_another_web_server_is_not_taken_for_sharepoint(foreign, path):
 
 @pytest.mark.parametrize("read", ["properties_for", "profile"])
 def test_another_web_server_has_no_profiles(foreign, read):
-    with SharePoint(foreign.url, ANNA, PASSWORD) as client, pytest.raises(ProtocolError):
+    with SharePoint(Endpoint(foreign.url, ANNA, PASSWORD)) as client, pytest.raises(ProtocolError):
         getattr(client, read)(ANNA)
 
 
@@ -518,18 +525,21 @@ def https(tmp_path):
 
 
 def test_an_unknown_ca_is_refused(https):
-    with SharePoint(https[0], ANNA, PASSWORD) as client, pytest.raises(CertificateError, match="ca_file"):
+    with (
+        SharePoint(Endpoint(https[0], ANNA, PASSWORD)) as client,
+        pytest.raises(CertificateError, match="ca_file"),
+    ):
         client.count()
 
 
 def test_a_named_ca_is_trusted(https):
-    with SharePoint(https[0], ANNA, PASSWORD, ca_file=https[1]) as client:
+    with SharePoint(Endpoint(https[0], ANNA, PASSWORD, ca_file=https[1])) as client:
         assert client.count() == 0
 
 
 def test_unverified_tls_only_by_name(https):
     with (
-        SharePoint(https[0], ANNA, PASSWORD, verify_tls=False) as client,
+        SharePoint(Endpoint(https[0], ANNA, PASSWORD, verify_tls=False)) as client,
         pytest.warns(match="Unverified HTTPS request"),
     ):
         assert client.count() == 0
@@ -546,13 +556,13 @@ def test_unverified_tls_only_by_name(https):
 )
 def test_a_wrong_setting_is_named(url, options, named):
     with pytest.raises(ParameterError) as caught:
-        SharePoint(url, ANNA, PASSWORD, **options)
+        SharePoint(Endpoint(url, ANNA, PASSWORD, **options))
     assert named in str(caught.value)
 
 
 def test_a_missing_ca_file_is_named(tmp_path):
     with pytest.raises(ParameterError, match=r"none\.pem"):
-        SharePoint("https://portal", ANNA, PASSWORD, ca_file=tmp_path / "none.pem")
+        SharePoint(Endpoint("https://portal", ANNA, PASSWORD, ca_file=tmp_path / "none.pem"))
 
 
 def test_the_account_signs_in_to_its_own_site_only(farm):
@@ -560,7 +570,7 @@ def test_the_account_signs_in_to_its_own_site_only(farm):
     other.store.create(ANNA, {})
     other.store.upload(ANNA, photo("red"))
     elsewhere = other.store.get(ANNA).properties["PictureURL"].replace("127.0.0.1", "localhost")
-    with SharePoint(farm.url, ANNA, PASSWORD) as client:
+    with SharePoint(Endpoint(farm.url, ANNA, PASSWORD)) as client:
         assert client.picture(elsewhere).kind == "forbidden"
     other.stop()
 
@@ -646,5 +656,5 @@ def test_any_json_is_a_profile_or_none_or_a_kit_error(payload):
 
 def test_a_transport_can_be_given(farm):
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=1)
-    with SharePoint(farm.url, ANNA, PASSWORD, transport=adapter) as client:
+    with SharePoint(Endpoint(farm.url, ANNA, PASSWORD), transport=adapter) as client:
         assert client.count() == 3

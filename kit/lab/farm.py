@@ -13,6 +13,7 @@ from typing import Self
 import yaml
 from ldap3.utils.dn import escape_rdn
 
+from kit.endpoint import Endpoint
 from kit.errors import OutputError, ParameterError
 from kit.lab import console, samba, sharepoint, wsman
 from kit.lab import directory as embedded
@@ -91,7 +92,7 @@ class Farm:
     def sign_in(self, account: str) -> SharePoint:
         """Return a SharePoint client signed in as an account, named without its domain."""
         name = f"{self.domain.netbios_name}\\{account}"
-        return SharePoint(self.sharepoint.url, name, self.passwords[account])
+        return SharePoint(Endpoint(self.sharepoint.url, name, self.passwords[account]))
 
     def stop(self) -> None:
         """End every server, the last one started first; a run in progress is asked to stop."""
@@ -217,9 +218,11 @@ def _engine(
     """Make the synchronization service, signed in to both systems as a site's would be."""
     domain = server.domain
     directory = DirectoryWriter(
-        server.url, f"{domain.netbios_name}\\svc-adma", passwords["svc-adma"], ca_file=server.ca_file
+        Endpoint(
+            server.url, f"{domain.netbios_name}\\svc-adma", passwords["svc-adma"], ca_file=server.ca_file
+        )
     )
-    profiles = SharePoint(site.url, f"{domain.netbios_name}\\svc-spma", passwords["svc-spma"])
+    profiles = SharePoint(Endpoint(site.url, f"{domain.netbios_name}\\svc-spma", passwords["svc-spma"]))
     stack.callback(directory.close)
     stack.callback(profiles.close)
     return Engine(

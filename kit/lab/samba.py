@@ -23,11 +23,12 @@ from pathlib import Path
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError
 
+from kit.endpoint import Endpoint
 from kit.errors import SetupError
 from kit.lab import certificates, seed
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain, Entry
-from kit.ldap import Endpoint, Session
+from kit.ldap import Session
 from kit.results import check
 
 logger = logging.getLogger(__name__)
@@ -235,7 +236,7 @@ def _fill(
 ) -> None:
     """Create everything over LDAPS, as the administrator: no password is on a command line or in a file."""
     session = Session(
-        Endpoint(server.url, f"Administrator@{server.domain.dns_name}", password, server.ca_file)
+        Endpoint(server.url, f"Administrator@{server.domain.dns_name}", password, ca_file=server.ca_file)
     )
     try:
         connection = session.connect()
