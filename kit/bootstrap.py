@@ -6,9 +6,11 @@ import contextlib
 import difflib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ COMMANDS = {
     "demo": "a whole case on a practice farm: photo drift found, fixed, proven and written up",
     "test": "the tests; the arguments are pytest's",
     "lab": "keep a practice farm running and print its case file",
+    "doctor": "whether a case's systems can be reached, signed in to and read; one line per check",
     "run": "the notebooks, in order, on the farm that a case file names",
     "writeup": "one shareable HTML file from a case folder",
 }
@@ -96,10 +99,18 @@ def _run(arguments: list[str]) -> int:
 
 def _test(options: list[str]) -> int:
     files = [PROJECT / "requirements.txt", PROJECT / "tests" / "requirements.txt"]
+    if _compiles_kerberos():
+        files.append(PROJECT / "tests" / "kerberos.txt")
     python = environment.prepare(files, _announce)
     os.chdir(PROJECT)
     # Without options: all tests, one process per processor, and each file whole, for the farm it started.
     return _continue_in(python, ["-m", "pytest", *(options or ["-n", "auto", "--dist", "loadfile"])])
+
+
+def _compiles_kerberos() -> bool:
+    """Tell whether the Kerberos packages, which come as C source, can be installed here."""
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    return bool(shutil.which("krb5-config") and shutil.which("cc")) and header.is_file()
 
 
 def _announce(progress: str) -> None:

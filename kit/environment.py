@@ -127,7 +127,7 @@ def _create(files: Sequence[Path], announce: Callable[[str], None]) -> None:
         what, cause = f"{FOLDER} cannot be made", error.strerror or str(error)
         next_step = "copy the project to a folder you can write to, or run as its owner"
         raise SetupError(what, cause, next_step) from error
-    announce("Setting up .venv, about a minute, once ...")
+    announce("Setting up .venv, a minute or a few, once ...")
     terminate = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _write_stamp(finished=False, files={})
@@ -184,7 +184,7 @@ def _update(files: Sequence[Path], import_path: Sequence[str], announce: Callabl
     installed = stamp["files"] if stamp else {}
     if wanted.items() <= installed.items() or requirements.satisfied(files, import_path):
         return
-    announce("Bringing .venv up to date, up to a minute, once ...")
+    announce("Bringing .venv up to date, a minute or a few, once ...")
     with _marked_unfinished(stamp):
         _install(files)
     _write_stamp(finished=True, files=installed | wanted)
