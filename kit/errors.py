@@ -11,6 +11,7 @@ KitError
 │   ├── SignInError         the server refused the account
 │   ├── RightsError         signed in, but not allowed to do this
 │   ├── NotFoundError       the named thing does not exist there
+│   ├── ConflictError       the value is no longer the one that was read
 │   └── ProtocolError       the server answered something unexpected
 └── SafetyError             the kit refuses to go on
     ├── LockedError         another run of the case holds the lock
@@ -98,6 +99,10 @@ class RightsError(SourceError):
 
 class NotFoundError(SourceError):
     """The named thing does not exist on that system."""
+
+
+class ConflictError(SourceError):
+    """The value is no longer the one that was read."""
 
 
 class ProtocolError(SourceError):

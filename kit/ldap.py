@@ -18,15 +18,9 @@ from urllib.parse import urlsplit
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError
 
+from kit import sasl, tls
 from kit.endpoint import Endpoint
-from kit.errors import (
-    CertificateError,
-    KitError,
-    ParameterError,
-    ProtocolError,
-    SignInError,
-    UnreachableError,
-)
+from kit.errors import KitError, ParameterError, ProtocolError, SignInError, UnreachableError
 from kit.results import check
 
 logger = logging.getLogger(__name__)
@@ -34,18 +28,14 @@ logger = logging.getLogger(__name__)
 Values = Mapping[str, Sequence[bytes]]
 """One entry's attributes: name, in any case, to its values as on the wire; no key if it is absent."""
 
+Control = tuple[str, bool, bytes | None]
+"""A control of a request (RFC 4511 4.1.11): its object identifier, whether it is critical, its value."""
+
 Operation = Callable[[ldap3.Connection], object]
 
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"  # RFC 2696
 _PORTS = {"ldap": 389, "ldaps": 636}
-
-# Verification results of OpenSSL (x509_vfy.h).
-_CERTIFICATE_NEXT_STEPS = {
-    9: "compare both machines' clocks",
-    10: "have the certificate renewed",
-    62: "use a host name that the certificate holds",
-    64: "use a host name that the certificate holds, not the address",
-}
+_SIMPLE = "simple"
 
 
 class Session:
@@ -54,12 +44,22 @@ class Session:
     Parameters
     ----------
     endpoint : Endpoint
-        Where and as whom.
+        Where and as whom. ``auth`` is ``simple`` (the usual one: name and password, which TLS must protect),
+        ``ntlm``, ``kerberos`` or ``negotiate`` (Kerberos where a ticket can be had, else NTLM).
     start_tls : bool
         Whether an ``ldap://`` connection turns to TLS before the sign-in.
+
+    Raises
+    ------
+    ParameterError
+        If the address or the kind of sign-in is none.
     """
 
     def __init__(self, endpoint: Endpoint, *, start_tls: bool = False) -> None:
+        kinds = ("", _SIMPLE, *sasl.KINDS)
+        if endpoint.auth not in kinds:
+            what = f"sign-in {endpoint.auth!r} to {endpoint.url!r}"
+            raise ParameterError(what, "there is no such kind", f"use one of {', '.join(kinds[1:])}")
         self.endpoint = endpoint
         self._start_tls = start_tls
         self._secure, self._host, self._port = split_url(endpoint.url)
@@ -76,12 +76,15 @@ class Session:
             logger.debug("%s had already closed the connection: %s", self.endpoint.url, error)
             connection.strategy.close()
 
-    def root(self) -> Values:
-        """Read the rootDSE (MS-ADTS 3.1.1.3.2)."""
+    def root(self, further: Sequence[str] = ()) -> Values:
+        """Read the rootDSE (MS-ADTS 3.1.1.3.2): what every controller has, and further attributes if any."""
         what = f"rootDSE of {self.endpoint.url!r}"
         names = ["defaultNamingContext", "configurationNamingContext", "highestCommittedUSN"]
         entries, result = self._read(
-            lambda connection: connection.search("", "(objectClass=*)", ldap3.BASE, attributes=names), what
+            lambda connection: connection.search(
+                "", "(objectClass=*)", ldap3.BASE, attributes=[*names, *further]
+            ),
+            what,
         )
         check(result, what)
         if not entries or not all(name in entries[0][1] for name in names):
@@ -89,9 +92,27 @@ class Session:
         return entries[0][1]
 
     def search(
-        self, base: str, search_filter: str, attributes: Sequence[str], page_size: int
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str],
+        page_size: int,
+        controls: Sequence[Control] = (),
     ) -> Iterator[tuple[str, Values]]:
         """Search a subtree page by page (RFC 2696); referrals to other servers are left out.
+
+        Parameters
+        ----------
+        base : str
+            Distinguished name to search below.
+        search_filter : str
+            As RFC 4515 says.
+        attributes : sequence of str
+            The attributes to read.
+        page_size : int
+            Entries per page.
+        controls : sequence of Control
+            Sent with each page besides that of the paging.
 
         Yields
         ------
@@ -105,7 +126,9 @@ class Session:
         """
         what, cookie, page = f"search below {base!r}", b"", [""]
         while True:
-            entries, result = self._page(base, search_filter, attributes, page_size, cookie)
+            entries, result = self._page(
+                base, search_filter, attributes, page_size, cookie, controls=controls
+            )
             check(result, what)
             yield from entries
             control = (result.get("controls") or {}).get(_PAGED_RESULTS, {})
@@ -118,12 +141,45 @@ class Session:
                     what, "the server repeats one page for ever", "ask another domain controller"
                 )
 
-    def modify(self, distinguished_name: str, attribute: str, values: Sequence[bytes], what: str) -> None:
-        """Replace the values of one attribute; no values take it away. Never sent twice."""
-        change = {attribute: [(ldap3.MODIFY_REPLACE, list(values))]}
+    def modify(
+        self,
+        distinguished_name: str,
+        attribute: str,
+        values: Sequence[bytes],
+        what: str,
+        *,
+        current: Sequence[bytes] | None = None,
+    ) -> None:
+        """Replace the values of one attribute; no values take it away. Never sent twice.
+
+        Parameters
+        ----------
+        distinguished_name, attribute : str
+            What to change.
+        values : sequence of bytes
+            The new values.
+        what : str
+            The same for an error, by name.
+        current : sequence of bytes or None
+            The values that were read, none for an absent attribute: these are taken away and the new ones
+            added in one operation, which the server does as a whole or not at all (RFC 4511 4.6). None
+            replaces whatever is there.
+
+        Raises
+        ------
+        ConflictError
+            If a value of ``current`` is no longer there, or one is there where none was read.
+        """
+        if current is None:
+            changes = [(ldap3.MODIFY_REPLACE, list(values))]
+        else:
+            parts = ((ldap3.MODIFY_DELETE, current), (ldap3.MODIFY_ADD, values))
+            changes = [(kind, list(part)) for kind, part in parts if part]
         self.connect()
-        _, result = self._run(lambda connection: connection.modify(distinguished_name, change), what)
-        check(result, what)
+        _, result = self._run(
+            lambda connection: connection.modify(distinguished_name, {attribute: changes}), what
+        )
+        check(result, what, precondition=current is not None)
 
     def connect(self) -> ldap3.Connection:
         """Open the connection and sign in, unless that is done already."""
@@ -132,8 +188,20 @@ class Session:
             logger.info("signed in to %s as %s", self.endpoint.url, self.endpoint.username)
         return self._connection
 
+    def certificate(self) -> tls.Certificate | None:
+        """Connect and return the server's certificate, None without TLS."""
+        der = sasl.peer_certificate(self.connect())
+        return tls.Certificate.of(der) if der else None
+
     def _page(
-        self, base: str, search_filter: str, attributes: Sequence[str], page_size: int, cookie: bytes
+        self,
+        base: str,
+        search_filter: str,
+        attributes: Sequence[str],
+        page_size: int,
+        cookie: bytes,
+        *,
+        controls: Sequence[Control],
     ) -> tuple[list[tuple[str, Values]], dict[str, Any]]:
         def search(connection: ldap3.Connection) -> object:
             return connection.search(
@@ -142,6 +210,7 @@ class Session:
                 ldap3.SUBTREE,
                 ldap3.DEREF_NEVER,
                 list(attributes),
+                controls=list(controls) or None,
                 paged_size=page_size,
                 paged_criticality=True,
                 paged_cookie=cookie or None,
@@ -182,16 +251,14 @@ class Session:
     def _open(self) -> ldap3.Connection:
         endpoint = self.endpoint
         self._resolve()
-        tls = _Tls(_tls_context(endpoint)) if self._secure or self._start_tls else None
+        protection = _Tls(tls.context(endpoint)) if self._secure or self._start_tls else None
         seconds = math.ceil(endpoint.timeout)  # ldap3 packs it into a C integer
         server = ldap3.Server(
-            self._host, self._port, self._secure, get_info=ldap3.NONE, tls=tls, connect_timeout=seconds
+            self._host, self._port, self._secure, get_info=ldap3.NONE, tls=protection, connect_timeout=seconds
         )
         connection = ldap3.Connection(
             server,
-            endpoint.username,
-            endpoint.password,
-            authentication=ldap3.SIMPLE,
+            **self._credentials(),
             check_names=False,
             auto_referrals=False,
             return_empty_attributes=False,
@@ -201,22 +268,37 @@ class Session:
             self._handshake(connection)
         except LDAPExceptionError as error:
             _discard(connection)
-            raise self._connection_error(error, tls.failure if tls else None) from error
+            raise self._connection_error(error, protection.failure if protection else None) from error
         except KitError:
             _discard(connection)
             raise
         return connection
 
-    def _handshake(self, connection: ldap3.Connection) -> None:
-        endpoint, account = self.endpoint, f"account '{self.endpoint.username}'"
+    def _credentials(self) -> dict[str, Any]:
+        """Return what ldap3 needs for this kind of sign-in; `kit.sasl` brings its own."""
+        endpoint = self.endpoint
+        if endpoint.auth in sasl.KINDS:
+            return {"authentication": ldap3.SASL, "sasl_mechanism": sasl.MECHANISM}
         if not endpoint.username or not endpoint.password:
             # A simple bind without a password succeeds, as nobody (RFC 4513 5.1.2).
-            raise SignInError(account, "name or password is empty", "give both")
+            raise SignInError(f"account '{endpoint.username}'", "name or password is empty", "give both")
+        return {"authentication": ldap3.SIMPLE, "user": endpoint.username, "password": endpoint.password}
+
+    def _handshake(self, connection: ldap3.Connection) -> None:
+        endpoint = self.endpoint
         connection.open()
         if self._start_tls and not self._secure:
             connection.start_tls()
-        connection.bind()
-        check(connection.result, f"{account} at {endpoint.url!r}")
+        who = (
+            f"account '{endpoint.username}'" if endpoint.username else "the account of this machine's ticket"
+        )
+        what = f"{who} at {endpoint.url!r}"
+        if endpoint.auth in sasl.KINDS:
+            result = sasl.bind(connection, endpoint, self._host, what)
+        else:
+            connection.bind()
+            result = connection.result
+        check(result, what)
 
     def _resolve(self) -> None:
         try:
@@ -229,13 +311,10 @@ class Session:
 
     def _connection_error(self, error: LDAPExceptionError, failure: OSError | None) -> KitError:
         what = f"directory {self.endpoint.url!r}"
-        if isinstance(failure, ssl.SSLCertVerificationError):
-            cause = f"its certificate is not trusted ({failure.verify_message})"
-            next_step = "give the PEM file of the authority that signed it as ca_file"
-            return CertificateError(what, cause, _CERTIFICATE_NEXT_STEPS.get(failure.verify_code, next_step))
         if failure is not None:
-            next_step = "use ldaps:// with the TLS port (636), or ldap:// with start_tls"
-            return UnreachableError(what, f"no TLS there ({failure})", next_step)
+            return tls.refusal(
+                what, failure, "use ldaps:// with the TLS port (636), or ldap:// with start_tls"
+            )
         cause = f"no LDAP connection to port {self._port} ({error})"
         return UnreachableError(what, cause, "check address, firewall and server; a TLS port wants ldaps://")
 
@@ -292,21 +371,6 @@ def split_url(url: str) -> tuple[bool, str, int]:
     if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ParameterError(what, "it is not an LDAP address", advice)
     return parts.scheme == "ldaps", parts.hostname, port or _PORTS[parts.scheme]
-
-
-def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=endpoint.ca_file)
-    except OSError as error:
-        what = f"ca_file '{endpoint.ca_file}'"
-        raise CertificateError(
-            what, f"it cannot be used ({error})", "give a PEM file of certificates"
-        ) from error
-    if not endpoint.verify_tls:
-        logger.warning("the certificate of %s is not checked", endpoint.url)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _discard(connection: ldap3.Connection) -> None:

@@ -31,7 +31,7 @@ class ServerCertificate:
     key_file: Path
 
 
-def issue(folder: Path, names: Sequence[str]) -> ServerCertificate:
+def issue(folder: Path, names: Sequence[str], *, lifetime: timedelta = _LIFETIME) -> ServerCertificate:
     """Make a new CA and a server certificate signed by it.
 
     The CA's private key is thrown away: nothing else can ever be signed by a lab's CA.
@@ -44,6 +44,8 @@ def issue(folder: Path, names: Sequence[str]) -> ServerCertificate:
     names : Sequence of str
         What clients connect to: DNS names and IP addresses, which become the subject alternative names
         (RFC 5280 4.2.1.6). The first is also the common name.
+    lifetime : timedelta
+        How long the server's certificate is valid from now on; one that ends before now has expired.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def issue(folder: Path, names: Sequence[str]) -> ServerCertificate:
         ec.generate_private_key(ec.SECP256R1()),
     )
     authority = _authority(authority_key)
-    server = _server(server_key, names, authority, authority_key)
+    server = _server(server_key, names, authority, authority_key, lifetime)
     files = ServerCertificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     files.ca_file.write_bytes(authority.public_bytes(Encoding.PEM))
     files.certificate_file.write_bytes(server.public_bytes(Encoding.PEM))
@@ -82,9 +84,10 @@ def _server(
     names: Sequence[str],
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
+    lifetime: timedelta,
 ) -> x509.Certificate:
     return (
-        _builder(_name(names[0]), authority.subject, key)
+        _builder(_name(names[0]), authority.subject, key, lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -99,7 +102,10 @@ def _server(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    lifetime: timedelta = _LIFETIME,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -109,7 +115,7 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 

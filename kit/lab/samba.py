@@ -28,12 +28,14 @@ from kit.errors import SetupError
 from kit.lab import certificates, seed
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain, Entry
+from kit.lab.kerberos import Kerberos, realm
 from kit.ldap import Session
 from kit.results import check
 
 logger = logging.getLogger(__name__)
 
 _PORTS = (389, 636, 3268, 3269)  # fixed in Samba: LDAP, LDAPS and the global catalogue's
+_KERBEROS_PORTS = (88, 464)  # as fixed: tickets and changes of password
 _TEMPLATES = Path("/usr/share/samba/setup/provision.ldif")
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 _START_SECONDS = 60.0
@@ -43,7 +45,10 @@ _WRITER = "directory-writer"
 
 @dataclass(frozen=True)
 class SambaDirectory:
-    """A `kit.lab.directory.DirectoryServer` in a process of its own."""
+    """A `kit.lab.directory.DirectoryServer` in a process of its own.
+
+    ``kerberos`` is its realm, None if it was started without.
+    """
 
     url: str
     plain_url: str
@@ -51,6 +56,7 @@ class SambaDirectory:
     domain: Domain
     ca_file: Path
     _process: subprocess.Popen[bytes] = field(repr=False)
+    kerberos: Kerberos | None = None
 
     def stop(self) -> None:
         """End the process; its files stay in the folder it was given."""
@@ -83,6 +89,7 @@ def start(
     folder: Path,
     *,
     clock: Clock | None = None,  # noqa: ARG001 # one signature for both directories
+    kerberos: bool = False,
 ) -> SambaDirectory:
     """Provision a domain, start its controller on a free loopback address and fill it.
 
@@ -98,6 +105,8 @@ def start(
         Where everything of Samba's goes; made if it is missing.
     clock : Clock or None
         Not used: Samba takes the machine's time.
+    kerberos : bool
+        Whether its key distribution centre runs, too, on the same address.
 
     Returns
     -------
@@ -113,29 +122,33 @@ def start(
         what = "Samba's domain controller"
         raise SetupError(what, reason, "use the embedded directory")
     folder.mkdir(parents=True, exist_ok=True)
-    address = _free_address()
+    ports = (*_PORTS, *_KERBEROS_PORTS) if kerberos else _PORTS
+    address = _free_address(ports)
     password = _provision(domain, folder, address)
     files = certificates.issue(folder / "certificates", [f"dc1.{domain.dns_name}", address])
-    process = _run(folder, address, files)
-    server = SambaDirectory(
-        f"ldaps://{address}", f"ldap://{address}", domain.base_dn, domain, files.ca_file, process
-    )
+    url = f"ldaps://{address}"
+    administrator = Endpoint(url, f"Administrator@{domain.dns_name}", password, ca_file=files.ca_file)
+    process = _run(folder, address, files, "ldap kdc" if kerberos else "ldap")
+    tickets = realm(domain, folder, address, administrator) if kerberos else None
+    server = SambaDirectory(url, f"ldap://{address}", domain.base_dn, domain, files.ca_file, process, tickets)
     try:
-        _wait(process, address, folder)
-        _fill(server, seed.complete(domain, entries, accounts), accounts, password)
+        _wait(process, [(address, port) for port in ports], folder)
+        _fill(administrator, domain, seed.complete(domain, entries, accounts), accounts)
+        if tickets:
+            tickets.register(f"ldap/{address}", "DC1$")
     except BaseException:
         server.stop()
         raise
     return server
 
 
-def _free_address() -> str:
+def _free_address(ports: Sequence[int]) -> str:
     """Find a loopback address on which every port of a domain controller is free."""
     for _ in range(100):
         address = f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(250) + 1}"
-        if all(_is_free(address, port) for port in _PORTS):
+        if all(_is_free(address, port) for port in ports):
             return address
-    what, cause = "loopback address for Samba", f"ports {_PORTS} are taken on every address tried"
+    what, cause = "loopback address for Samba", f"ports {ports} are taken on every address tried"
     raise SetupError(what, cause, "stop the server that listens on all addresses")
 
 
@@ -180,12 +193,16 @@ def _provision(domain: Domain, folder: Path, address: str) -> str:
     return password[1].strip()
 
 
-def _run(folder: Path, address: str, files: certificates.ServerCertificate) -> subprocess.Popen[bytes]:
+def _run(
+    folder: Path, address: str, files: certificates.ServerCertificate, services: str
+) -> subprocess.Popen[bytes]:
     """Start the controller; it ends with this process, because its standard input closes then."""
     command = [
         *("samba", "--interactive", "--model=single", f"--configfile={folder / 'etc' / 'smb.conf'}"),
         *_options(folder, address),
-        "--option=server services=ldap",
+        f"--option=server services={services}",
+        # As on Windows, TLS is protection enough for every kind of sign-in.
+        "--option=ldap server require strong auth=allow_sasl_over_tls",
         f"--option=tls cafile={files.ca_file}",
         f"--option=tls certfile={files.certificate_file}",
         f"--option=tls keyfile={files.key_file}",
@@ -196,10 +213,10 @@ def _run(folder: Path, address: str, files: certificates.ServerCertificate) -> s
         )
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, folder: Path) -> None:
-    """Wait until both ports answer. Nothing announces that, so it is tried while the process lives."""
+def _wait(process: subprocess.Popen[bytes], ports: Sequence[tuple[str, int]], folder: Path) -> None:
+    """Wait until every port answers. Nothing announces that, so it is tried while the process lives."""
     deadline = time.monotonic() + _START_SECONDS
-    for port in _PORTS[:2]:
+    for address, port in ports:
         while not _answers(address, port):
             if _has_ended(process, 0.05) or time.monotonic() > deadline:
                 what, cause = f"Samba on {address}:{port}", _tail(_log(folder).read_text(errors="replace"))
@@ -232,16 +249,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _fill(
-    server: SambaDirectory, entries: Sequence[Entry], accounts: Sequence[Account], password: str
+    administrator: Endpoint, domain: Domain, entries: Sequence[Entry], accounts: Sequence[Account]
 ) -> None:
     """Create everything over LDAPS, as the administrator: no password is on a command line or in a file."""
-    session = Session(
-        Endpoint(server.url, f"Administrator@{server.domain.dns_name}", password, ca_file=server.ca_file)
-    )
+    session = Session(administrator)
     try:
         connection = session.connect()
         # The lab's passwords are the case's business, not the policy's.
-        _modify(connection, server.base_dn, {"pwdProperties": b"0", "minPwdLength": b"0", "minPwdAge": b"0"})
+        _modify(connection, domain.base_dn, {"pwdProperties": b"0", "minPwdLength": b"0", "minPwdAge": b"0"})
         by_name = {seed.account_name(entry): entry.dn for entry in entries}
         for entry in entries:
             connection.add(entry.dn, attributes=_attributes(entry))
@@ -250,12 +265,12 @@ def _fill(
             quoted = f'"{account.password}"'.encode("utf-16-le")  # MS-ADTS 3.1.1.3.1.5.1
             _modify(connection, by_name[account.name.lower()], {"unicodePwd": quoted})
             if _WRITER in account.roles:
-                group = f"CN=Domain Admins,CN=Users,{server.base_dn}"
+                group = f"CN=Domain Admins,CN=Users,{domain.base_dn}"
                 change = {"member": [(ldap3.MODIFY_ADD, [by_name[account.name.lower()]])]}
                 connection.modify(group, change)
                 check(connection.result, f"membership of {account.name!r} in {group!r}")
     except LDAPExceptionError as error:
-        what = f"objects of {server.base_dn!r}"
+        what = f"objects of {domain.base_dn!r}"
         raise SetupError(what, f"Samba broke the connection ({error})", "see its log") from error
     finally:
         session.close()
