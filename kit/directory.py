@@ -2,98 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from types import TracebackType
-from typing import Self
-from uuid import UUID
 
+from kit.completeness import Roll
+from kit.controller import DomainController, DomainName
 from kit.endpoint import Endpoint
-from kit.errors import NotFoundError, OutcomeUnknownError, ParameterError, ProtocolError, UnreachableError
-from kit.ldap import Session, Values, escape
-
-USER_FILTER = "(&(objectCategory=person)(objectClass=user)(!(isCriticalSystemObject=TRUE)))"
-"""User objects without contacts and computers, as Microsoft Learn writes it ("Search Filter Syntax").
-
-Nor are Administrator, Guest and krbtgt people: ``isCriticalSystemObject`` marks the domain's own accounts.
-"""
-
-_ACCOUNT_DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, MS-ADTS 2.2.16
-_ATTRIBUTES = (
-    "objectGUID",
-    "sAMAccountName",
-    "userPrincipalName",
-    "displayName",
-    "department",
-    "mail",
-    "telephoneNumber",
-    "givenName",
-    "sn",
-    "userAccountControl",
-    "uSNChanged",
-    "whenChanged",
+from kit.errors import (
+    ConflictError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RightsError,
+    SourceError,
+    UnreachableError,
 )
+from kit.ldap import Control, Values, escape
+from kit.users import (
+    ATTRIBUTES,
+    CONTACT_FILTER,
+    DELETED_FILTER,
+    USER_FILTER,
+    DirectoryUser,
+    first,
+    guid,
+    parse,
+    parse_time,
+    person,
+)
+from kit.watermark import Reading, Watermark, reason_for_all
+
+__all__ = ["USER_FILTER", "Directory", "DirectoryUser", "DomainName", "Reading", "Watermark", "parse_time"]
+
+_PHOTO = "thumbnailPhoto"
+_SHOW_DELETED: Control = ("1.2.840.113556.1.4.417", True, None)  # MS-ADTS 3.1.1.3.4.1.14
+_SIZE_REFUSALS = ("constraintViolation", "invalidAttributeSyntax")  # Windows says the first, Samba the second
 
 
-@dataclass(frozen=True)
-class DirectoryUser:
-    r"""One user object of Active Directory.
-
-    Text that the directory does not hold, or does not show to the signed-in account, is empty.
-
-    Parameters
-    ----------
-    person : str
-        ``objectGUID`` as lower-case text: who this is in every frame of the kit.
-    account : str
-        Classic name, normalised to lower case: ``contoso\anna``.
-    account_name : str
-        ``sAMAccountName`` as the directory holds it.
-    enabled : bool
-        Whether ``userAccountControl`` is without ADS_UF_ACCOUNTDISABLE (MS-ADTS 2.2.16).
-    photo : bytes or None
-        ``thumbnailPhoto``; None if there is none or photos were not asked for.
-    usn_changed : int
-        ``uSNChanged``: rises with every change; each domain controller has its own count.
-    when_changed : datetime or None
-        ``whenChanged``, UTC; None if it is absent or no generalizedTime.
-    """
-
-    person: str
-    account: str
-    account_name: str
-    distinguished_name: str
-    user_principal_name: str
-    display_name: str
-    department: str
-    mail: str
-    telephone_number: str
-    given_name: str
-    surname: str
-    enabled: bool
-    photo: bytes | None = field(repr=False)
-    usn_changed: int
-    when_changed: datetime | None
-
-
-class Directory:
-    r"""One domain controller: signed in to by simple bind on first use, one connection. Not thread-safe.
+class Directory(DomainController):
+    """The people of one domain controller.
 
     Parameters
     ----------
     endpoint : Endpoint
-        ``ldaps://host[:port]`` or ``ldap://host[:port]``; the account's name may be a distinguished name,
-        too. Not a global catalogue (port 3268): ``thumbnailPhoto`` is not replicated there by default
-        (Microsoft Learn, Picture attribute). The time-out is rounded up to whole seconds.
     base_dn : str
-        Where to look for users; empty means the domain that the controller names in its rootDSE.
     start_tls : bool
-        Whether an ``ldap://`` connection turns to TLS before the sign-in.
     page_size : int
-        Entries per page (RFC 2696); Active Directory gives at most MaxPageSize, 1,000 by default.
+        As `DomainController`.
     user_filter : str
         LDAP filter (RFC 4515) of what counts as a user.
     """
@@ -107,53 +62,13 @@ class Directory:
         page_size: int = 1000,
         user_filter: str = USER_FILTER,
     ) -> None:
-        self._session = Session(endpoint, start_tls=start_tls)
-        self._base_dn = base_dn
-        self._page_size = page_size
+        super().__init__(endpoint, base_dn=base_dn, start_tls=start_tls, page_size=page_size)
         self._user_filter = user_filter
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Sign out and close the connection; the next call makes a new one."""
-        self._session.close()
-
-    @property
-    def base_dn(self) -> str:
-        """The distinguished name below which users are looked for."""
-        return self._base_dn or self._domain_dn
-
-    @cached_property
-    def netbios_name(self) -> str:
-        """The domain's NetBIOS name, the part before the backslash in its accounts.
-
-        It is ``nETBIOSName`` of the domain's crossRef object below CN=Partitions (MS-ADTS 6.1.1.2.1.1).
-
-        Raises
-        ------
-        NotFoundError
-            If the configuration shows no such crossRef.
-        """
-        partitions = f"CN=Partitions,{self._root['configurationNamingContext'][0].decode()}"
-        domain = escape(self._domain_dn.encode())
-        search_filter = f"(&(objectClass=crossRef)(nCName={domain})(nETBIOSName=*))"
-        for _, values in self._session.search(partitions, search_filter, ["nETBIOSName"], self._page_size):
-            return _text(values, "nETBIOSName")
-        what, cause = f"NetBIOS name of {self._domain_dn!r}", f"no crossRef below {partitions!r} shows it"
-        raise NotFoundError(what, cause, "let the account read the configuration partition")
-
-    def highest_usn(self) -> int:
-        """Return the highest update sequence number that this domain controller has given out."""
-        return int(self._session.root()["highestCommittedUSN"][0])
-
     def users(self, *, photos: bool = False, extra_filter: str = "") -> Iterator[DirectoryUser]:
-        """Read the users below the base, page by page.
+        """Read the users below the base, page by page; service accounts among them have their own ``kind``.
+
+        At the end it is verified that the server gave all of them, see `kit.completeness`.
 
         Parameters
         ----------
@@ -172,11 +87,59 @@ class Directory:
         SourceError
             What address, account, base or rights lack; a result that was cut short is a ProtocolError.
         """
-        netbios_name = self.netbios_name
-        attributes = [*_ATTRIBUTES, "thumbnailPhoto"] if photos else _ATTRIBUTES
-        search_filter = f"(&{self._user_filter}{extra_filter})" if extra_filter else self._user_filter
-        for distinguished_name, values in self._search(search_filter, attributes):
-            yield _user(distinguished_name, values, netbios_name)
+        yield from self._objects(_both(self._user_filter, extra_filter), photos=photos)
+
+    def contacts(self, *, photos: bool = False, extra_filter: str = "") -> Iterator[DirectoryUser]:
+        """Read the contacts below the base, who have no account; otherwise as `users`."""
+        yield from self._objects(_both(CONTACT_FILTER, extra_filter), photos=photos)
+
+    def deleted(self, *, extra_filter: str = "") -> Iterator[DirectoryUser]:
+        """Read the deleted users of the domain, as long as the directory keeps them (180 days by default).
+
+        Little is left of them (MS-ADTS 3.1.1.5.5.1.1): ``sAMAccountName``, ``objectGUID``, no photo. To an
+        account without the right Samba says that there are none.
+
+        Raises
+        ------
+        RightsError
+            If the account may not look there, by default the case for all but administrators; unproven is
+            whether Windows says so with insufficientAccessRights or noSuchObject, so both are taken for it.
+        """
+        base = f"CN=Deleted Objects,{self._domain_dn}"
+        wanted = _both(DELETED_FILTER, extra_filter)
+        try:
+            for name, values in self._session.search(
+                base, wanted, ATTRIBUTES, self._page_size, [_SHOW_DELETED]
+            ):
+                yield parse(name, values, self._netbios_name(name))
+        except (NotFoundError, RightsError) as error:
+            advice = "sign in as somebody who may list and read the deleted objects"
+            raise RightsError(error.what, error.cause, advice) from error
+
+    def changed_since(self, watermark: Watermark | None, *, photos: bool = False) -> Reading:
+        """Read who has changed since an earlier reading of this domain controller, or everybody.
+
+        Who was changed during that reading comes again; who was deleted since or has left the base does not
+        come at all, see `deleted`.
+
+        Parameters
+        ----------
+        watermark : Watermark or None
+            Of the earlier reading; None for the first.
+        photos : bool
+            Whether to read ``thumbnailPhoto`` of those people.
+
+        Returns
+        -------
+        Reading
+            Full, with the reason, where the changes cannot be told: see `kit.watermark.reason_for_all`.
+        """
+        now = self.watermark()
+        if reason := reason_for_all(watermark, now):
+            return Reading(self.users(photos=photos), True, reason, now)
+        since = watermark.usn + 1 if watermark else 0
+        changed = self.users(photos=photos, extra_filter=f"(uSNChanged>={since})")
+        return Reading(changed, False, "", now)
 
     def photos(self, people: Iterable[str], batch: int = 100) -> Iterator[tuple[str, bytes | None]]:
         """Read the photos of given people, many per search.
@@ -193,114 +156,128 @@ class Directory:
         tuple of (str, bytes or None)
             Person and photo, None for no photo. Who is no longer in the directory is left out.
         """
-        remaining = iter(people)
-        while some := list(islice(remaining, batch)):
-            either = "".join(f"(objectGUID={escape(_guid(person).bytes_le)})" for person in some)
-            for _, values in self._search(f"(|{either})", ["objectGUID", "thumbnailPhoto"]):
-                yield _person(values), _first(values, "thumbnailPhoto")
+        for values in self._look_up(people, ["objectGUID", _PHOTO], batch):
+            yield person(values), first(values, _PHOTO)
 
-    def replace_photo(self, distinguished_name: str, photo: bytes | None) -> None:
-        """Write one user's ``thumbnailPhoto``; None takes it away.
+    def present(self, people: Iterable[str], batch: int = 100) -> Iterator[str]:
+        """Yield those of given people who are still below the base; parameters as for `photos`."""
+        for values in self._look_up(people, ["objectGUID"], batch):
+            yield person(values)
+
+    def writable_attributes(self, distinguished_name: str) -> frozenset[str]:
+        """Ask which attributes of an object the signed-in account may write, without writing any.
+
+        The directory works it out from its permissions (``allowedAttributesEffective``, MS-ADTS 3.1.1.4.5.7).
+
+        Returns
+        -------
+        frozenset of str
+            Names as the schema writes them, such as ``thumbnailPhoto``; empty if it may write none.
 
         Raises
         ------
+        NotFoundError
+            If there is no such object below the base, or the account may not see it.
+        """
+        attribute, wanted = "allowedAttributesEffective", escape(distinguished_name.encode())
+        for _, values in self.entries(f"(distinguishedName={wanted})", [attribute]):
+            return frozenset(name.decode() for name in values.get(attribute, ()))
+        what, cause = f"object {distinguished_name!r}", f"there is none below {self.base_dn!r} to be seen"
+        raise NotFoundError(what, cause, "check its distinguished name")
+
+    def replace_photo(self, distinguished_name: str, photo: bytes | None, *, current: bytes | None) -> None:
+        """Write one user's ``thumbnailPhoto`` if it still is the one that was read, and read it back.
+
+        The condition is in the modification itself, so that nobody's change in between is overwritten: the
+        value that was read is deleted and the new one added in one operation, which the server does as a
+        whole or not at all (RFC 4511 4.6). Where nothing would change, nothing is sent.
+
+        Parameters
+        ----------
+        distinguished_name : str
+        photo : bytes or None
+            None takes it away.
+        current : bytes or None
+            What was read; None for no photo.
+
+        Raises
+        ------
+        ConflictError
+            If the directory holds another photo than the one that was read, or than the one written.
         RightsError
             If the account may not write it.
         ProtocolError
             If the directory refuses the value; its schema allows 102,400 bytes (``rangeUpper`` of
-            thumbnailPhoto, Microsoft Learn, Picture attribute).
+            thumbnailPhoto, Microsoft Learn, Picture attribute). Windows calls that constraintViolation,
+            Samba invalidAttributeSyntax.
         OutcomeUnknownError
-            If the connection broke before the answer came: the write is not repeated.
+            If the connection broke before the answer came, and the photo is not the new one or cannot be
+            read: the write is never repeated.
         """
         size = "no photo" if photo is None else f"a photo of {len(photo):,} bytes"
         what = f"{size} for {distinguished_name!r}"
+        if photo == current:
+            return
         self._session.connect()
+        lost: UnreachableError | None = None
         try:
-            self._session.modify(distinguished_name, "thumbnailPhoto", [] if photo is None else [photo], what)
+            self._write_photo(distinguished_name, photo, current, what)
         except UnreachableError as error:
-            raise OutcomeUnknownError(
-                what, error.cause, "read the photo back before writing it again"
-            ) from error
-        except ProtocolError as error:
-            raise ProtocolError(
-                what, error.cause, "write a JPEG of at most 102,400 bytes, the schema's limit"
-            ) from error
+            lost = error
+        found = self._photo(distinguished_name, what)
+        if lost and found == current:
+            advice = "the old photo is still there: read it once more before writing again"
+            raise OutcomeUnknownError(what, lost.cause, advice) from lost
+        if found != photo:
+            raise ConflictError(what, "the directory holds another photo", "read it again") from lost
 
-    @cached_property
-    def _root(self) -> Values:
-        return self._session.root()
+    def _look_up(self, people: Iterable[str], attributes: Sequence[str], batch: int) -> Iterator[Values]:
+        """Read some attributes of given people, many per search."""
+        remaining = iter(people)
+        while some := list(islice(remaining, batch)):
+            either = "".join(f"(objectGUID={escape(guid(one).bytes_le)})" for one in some)
+            for _, values in self.entries(f"(|{either})", attributes):
+                yield values
 
-    @property
-    def _domain_dn(self) -> str:
-        return self._root["defaultNamingContext"][0].decode()
-
-    def _search(self, search_filter: str, attributes: Iterable[str]) -> Iterator[tuple[str, Values]]:
+    def _write_photo(
+        self, distinguished_name: str, photo: bytes | None, current: bytes | None, what: str
+    ) -> None:
+        new, old = ([] if value is None else [value] for value in (photo, current))
         try:
-            yield from self._session.search(self.base_dn, search_filter, list(attributes), self._page_size)
-        except NotFoundError as error:
-            what = f"base DN {self.base_dn!r}"
-            advice = f"use {self._domain_dn!r}, the domain's own (defaultNamingContext), or a part of it"
-            raise NotFoundError(what, error.cause, advice) from error
+            self._session.modify(distinguished_name, _PHOTO, new, what, current=old)
+        except ProtocolError as error:
+            if not any(name in error.cause for name in _SIZE_REFUSALS):
+                raise
+            advice = "write a JPEG of at most 102,400 bytes, the schema's limit"
+            raise ProtocolError(what, error.cause, advice) from error
+
+    def _photo(self, distinguished_name: str, what: str) -> bytes | None:
+        """Read a photo back that was just written."""
+        only = f"(distinguishedName={escape(distinguished_name.encode())})"
+        try:
+            found = [
+                first(values, _PHOTO)
+                for _, values in self._session.search(distinguished_name, only, [_PHOTO], self._page_size)
+            ]
+        except SourceError as error:
+            cause = f"it cannot be read back ({error.cause})"
+            raise OutcomeUnknownError(what, cause, error.next_step) from error
+        if not found:
+            advice = "read the photo with an account that may see it"
+            raise OutcomeUnknownError(what, "the account does not see the user it wrote to", advice)
+        return found[0]
+
+    def _objects(self, search_filter: str, *, photos: bool) -> Iterator[DirectoryUser]:
+        """Read people and verify at the end that these are all."""
+        roll = Roll(self.highest_usn())
+        for name, values in self.entries(search_filter, [*ATTRIBUTES, _PHOTO] if photos else ATTRIBUTES):
+            user = parse(name, values, self._netbios_name(name))
+            roll.add(user)
+            yield user
+        for half in roll.filters():
+            found = self.entries(_both(search_filter, half), ["objectGUID"])
+            roll.require((person(values) for _, values in found), f"search below {self.base_dn!r}")
 
 
-def parse_time(value: bytes) -> datetime | None:
-    """Read an LDAP generalizedTime as Active Directory writes it (RFC 4517 3.3.13), whole seconds, UTC.
-
-    Returns
-    -------
-    datetime or None
-        None if it is not of that form.
-
-    Examples
-    --------
-    >>> parse_time(b"20240131235959.0Z")
-    datetime.datetime(2024, 1, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
-    >>> parse_time(b"yesterday")
-    """
-    try:
-        return datetime.strptime(value[:14].decode("ascii"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _user(distinguished_name: str, values: Values, netbios_name: str) -> DirectoryUser:
-    account_name = _text(values, "sAMAccountName")
-    return DirectoryUser(
-        person=_person(values),
-        account=f"{netbios_name}\\{account_name}".lower(),
-        account_name=account_name,
-        distinguished_name=distinguished_name,
-        user_principal_name=_text(values, "userPrincipalName"),
-        display_name=_text(values, "displayName"),
-        department=_text(values, "department"),
-        mail=_text(values, "mail"),
-        telephone_number=_text(values, "telephoneNumber"),
-        given_name=_text(values, "givenName"),
-        surname=_text(values, "sn"),
-        enabled=not int(_text(values, "userAccountControl") or 0) & _ACCOUNT_DISABLED,
-        photo=_first(values, "thumbnailPhoto"),
-        usn_changed=int(_text(values, "uSNChanged") or 0),
-        when_changed=parse_time(_first(values, "whenChanged") or b""),
-    )
-
-
-def _person(values: Values) -> str:
-    """Active Directory stores a GUID with its first three fields little-endian (MS-DTYP 2.3.4.2)."""
-    return str(UUID(bytes_le=values["objectGUID"][0]))
-
-
-def _guid(person: str) -> UUID:
-    try:
-        return UUID(person)
-    except ValueError as error:
-        what = f"person {person!r}"
-        raise ParameterError(what, "it is no objectGUID", "take it from DirectoryUser.person") from error
-
-
-def _first(values: Values, name: str) -> bytes | None:
-    found = values.get(name)
-    return found[0] if found else None
-
-
-def _text(values: Values, name: str) -> str:
-    return (_first(values, name) or b"").decode("utf-8", errors="replace")
+def _both(search_filter: str, further: str) -> str:
+    return f"(&{search_filter}{further})" if further else search_filter

@@ -54,3 +54,16 @@ def user(common_name: str, account_name: str, **attributes: str | bytes) -> Entr
     for name, value in attributes.items():
         values[name] = [value if isinstance(value, bytes) else value.encode()]
     return Entry(f"CN={common_name},OU=Staff,{BASE}", values)
+
+
+def others() -> list[Entry]:
+    """Return a contact, a user that runs a service, and one who is about to leave."""
+    contact = {
+        "objectClass": [b"top", b"person", b"organizationalPerson", b"contact"],
+        "mail": [b"c@partner.example"],
+    }
+    return [
+        Entry(f"CN=Contact,OU=Staff,{BASE}", contact),
+        user("Robot", "svc-robot", servicePrincipalName="HTTP/robot.contoso.example"),
+        user("Leaver", "leaver", displayName="Leaver", thumbnailPhoto=photo(201)),
+    ]

@@ -74,7 +74,7 @@ class Farm:
         """Sign in to the directory."""
         name = f"CONTOSO\\{account.name}"
         return stack.enter_context(
-            kind(self.directory.url, name, account.password, ca_file=self.directory.ca_file)
+            kind(Endpoint(self.directory.url, name, account.password, ca_file=self.directory.ca_file))
         )
 
     def run(self, agent: str, *profiles: str) -> list[str]:

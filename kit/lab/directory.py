@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from OpenSSL import SSL
-from twisted.internet import defer
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer  # type: ignore[import-untyped] # ships no types
@@ -16,7 +15,8 @@ from zope.interface import implementer  # type: ignore[import-untyped] # ships n
 from kit.lab import certificates, reactor, seed
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain, Entry
-from kit.lab.ldap import Factory
+from kit.lab.ldap import CatalogFactory, Factory
+from kit.lab.sasl import SignIn
 from kit.lab.tree import Tree
 
 _HOST = "127.0.0.1"
@@ -46,31 +46,44 @@ class DirectoryServer(Protocol):
 
 @dataclass(frozen=True)
 class EmbeddedDirectory:
-    """A `DirectoryServer` in this process."""
+    """A `DirectoryServer` in this process; ``catalog_url`` is its global catalogue's ``ldaps://`` address."""
 
     url: str
     plain_url: str
     base_dn: str
     domain: Domain
     ca_file: Path
-    _ports: Sequence[Any] = field(repr=False)
+    catalog_url: str
     _factory: Factory = field(repr=False)
 
     def drop_connections(self) -> None:
         """Break every connection, as a domain controller does with idle ones and a network with any."""
-        reactor.call(self._drop_connections)
+        reactor.call(self._factory.drop_connections)
+
+    def drop_after(self, responses: int) -> None:
+        """Let the server die, ports and all, when it has answered so many searches more; a page is one."""
+        reactor.call(setattr, self._factory, "answers_left", responses)
+
+    def lose_answers(self, writes: int) -> None:
+        """Carry out so many modifications more, but break the connection instead of saying so."""
+        reactor.call(setattr, self._factory, "answers_to_lose", writes)
+
+    def hide_metadata(self, distinguished_name: str) -> None:
+        """Show nobody the replication metadata of one object."""
+        reactor.call(self._factory.tree.hide_metadata, distinguished_name)
+
+    def replicate_photo(self, distinguished_name: str, photo: bytes, controller: str) -> None:
+        """Take in a photo that was written on another domain controller, such as ``DC2``."""
+        reactor.call(self._factory.tree.replicate, distinguished_name, "thumbnailPhoto", photo, controller)
+
+    def refuse(self, account_name: str, code: str) -> None:
+        """Refuse an account's sign-in with a sub-code of MS-ERREF 2.2, such as ``775``; empty lets it in."""
+        reactor.call(self._factory.sign_in.refuse, account_name, code)
 
     def stop(self) -> None:
-        """Close both ports and every connection."""
-        reactor.call(self._stop)
-
-    def _drop_connections(self) -> None:
-        for connection in list(self._factory.connections):
-            connection.transport.abortConnection()
-
-    def _stop(self) -> defer.Deferred[Any]:
-        self._drop_connections()
-        return defer.gatherResults([defer.maybeDeferred(port.stopListening) for port in self._ports])
+        """Close every port and every connection."""
+        reactor.call(self._factory.close)
+        self._factory.sign_in.close()
 
 
 def start(
@@ -81,6 +94,10 @@ def start(
     *,
     clock: Clock | None = None,
     max_page_size: int = 1000,
+    silent_limit: int | None = None,
+    forest: Sequence[Domain] = (),
+    require_signing: bool = False,
+    channel_binding: str = "never",
 ) -> EmbeddedDirectory:
     """Start the embedded directory on free ports of 127.0.0.1.
 
@@ -98,25 +115,40 @@ def start(
         The farm's time; None means the machine's.
     max_page_size : int
         MaxPageSize of the LDAP policy (MS-ADTS 3.1.1.3.4.6): entries per page and per unpaged search.
+    silent_limit : int or None
+        Entries after which every search ends as if there were no more, as some proxies do; None for never.
+    forest : sequence of Domain
+        All domains of the forest, its root first; empty if there is but this one.
+    require_signing : bool
+        Whether sign-ins without TLS are refused.
+    channel_binding : str
+        ``always`` or ``never``: whether Windows sign-in over TLS must be bound to the certificate.
 
     Returns
     -------
     EmbeddedDirectory
         Already answering.
     """
-    tree = Tree(domain, clock or Clock())
+    tree = Tree(domain, clock or Clock(), forest)
     for entry in seed.complete(domain, entries, accounts):
         tree.add(entry)
     files = certificates.issue(folder, [f"dc1.{domain.dns_name}", "localhost", _HOST])
-    factory = Factory(tree, accounts, _ServerTls(files), max_page_size)
-    plain, secure = reactor.call(_listen, factory)
+    sign_in = SignIn(
+        tree,
+        accounts,
+        files.certificate_file,
+        require_signing=require_signing,
+        channel_binding=channel_binding,
+    )
+    factory = Factory(tree, sign_in, _ServerTls(files), max_page_size, silent_limit)
+    plain, secure, catalog = (port.getHost().port for port in reactor.call(_listen, factory))
     return EmbeddedDirectory(
-        f"ldaps://{_HOST}:{secure.getHost().port}",
-        f"ldap://{_HOST}:{plain.getHost().port}",
+        f"ldaps://{_HOST}:{secure}",
+        f"ldap://{_HOST}:{plain}",
         domain.base_dn,
         domain,
         files.ca_file,
-        (plain, secure),
+        f"ldaps://{_HOST}:{catalog}",
         factory,
     )
 
@@ -136,7 +168,11 @@ class _ServerTls:
         return SSL.Connection(self._context, None)
 
 
-def _listen(factory: Factory) -> tuple[Any, Any]:
+def _listen(factory: Factory) -> list[Any]:
     engine: Any = twisted_reactor  # the module stands for the reactor it installed
-    plain = engine.listenTCP(0, factory, interface=_HOST)
-    return plain, engine.listenSSL(0, factory, factory.tls, interface=_HOST)
+    factory.ports = [
+        engine.listenTCP(0, factory, interface=_HOST),
+        engine.listenSSL(0, factory, factory.tls, interface=_HOST),
+        engine.listenSSL(0, CatalogFactory(factory), factory.tls, interface=_HOST),
+    ]
+    return factory.ports

@@ -11,6 +11,55 @@ USER_CLASSES = (b"top", b"person", b"organizationalPerson", b"user")
 _NORMAL_ACCOUNT = b"512"  # ADS_UF_NORMAL_ACCOUNT, MS-ADTS 2.2.16
 
 
+_NAMING_CONTEXT, _DOMAIN = b"1", b"3"  # FLAG_CR_NTDS_NC alone, with FLAG_CR_NTDS_DOMAIN, MS-ADTS 2.2.10
+
+
+def foundation(domain: Domain, forest: Sequence[Domain]) -> list[Entry]:
+    """Return what a domain controller has from the start, parents first.
+
+    Parameters
+    ----------
+    domain : Domain
+        The one it serves.
+    forest : sequence of Domain
+        All domains of the forest, its root first.
+    """
+    base, configuration = domain.base_dn, f"CN=Configuration,{forest[0].base_dn}"
+    partitions = f"CN=Partitions,{configuration}"
+    return [
+        Entry(base, {"objectClass": [b"top", b"domain", b"domainDNS"]}),
+        Entry(f"CN=Users,{base}", {"objectClass": [b"top", b"container"]}),
+        Entry(configuration, {"objectClass": [b"top", b"configuration"]}),
+        Entry(partitions, {"objectClass": [b"top", b"crossRefContainer"]}),
+        *(_domain_reference(one, partitions) for one in forest),
+        _reference("Enterprise Configuration", configuration, partitions, forest[0]),
+        _reference("Enterprise Schema", f"CN=Schema,{configuration}", partitions, forest[0]),
+        Entry(deleted_objects(domain), {"objectClass": [b"top", b"container"], "isDeleted": [b"TRUE"]}),
+    ]
+
+
+def deleted_objects(domain: Domain) -> str:
+    """Return the name of the container that tombstones are kept in (MS-ADTS 6.1.1.4.2)."""
+    return f"CN=Deleted Objects,{domain.base_dn}"
+
+
+def _domain_reference(domain: Domain, partitions: str) -> Entry:
+    """Return the crossRef of a domain (MS-ADTS 6.1.1.2.1.1)."""
+    entry = _reference(domain.netbios_name, domain.base_dn, partitions, domain)
+    names_and_flags = {"nETBIOSName": [domain.netbios_name.encode()], "systemFlags": [_DOMAIN]}
+    return Entry(entry.dn, {**entry.attributes, **names_and_flags})
+
+
+def _reference(name: str, naming_context: str, partitions: str, domain: Domain) -> Entry:
+    attributes = {
+        "objectClass": [b"top", b"crossRef"],
+        "nCName": [naming_context.encode()],
+        "dnsRoot": [domain.dns_name.encode()],
+        "systemFlags": [_NAMING_CONTEXT],
+    }
+    return Entry(f"CN={name},{partitions}", attributes)
+
+
 def complete(domain: Domain, entries: Iterable[Entry], accounts: Sequence[Account]) -> list[Entry]:
     """Add the accounts that are not among the entries, and every container that the entries stand in.
 

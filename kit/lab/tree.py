@@ -6,30 +6,18 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
-from uuid import NAMESPACE_X500, uuid5
+from uuid import NAMESPACE_X500, UUID, uuid4, uuid5
 
 from ldaptor.protocols import pureber
-from ldaptor.protocols.ldap import ldaperrors
 
 from kit.lab import distinguished_names as names
 from kit.lab.clock import Clock
 from kit.lab.domain import Domain, Entry
+from kit.lab.metadata import Controller, Metadata, Write
+from kit.lab.modification import REPLACE, Change, outcome
+from kit.lab.seed import deleted_objects, foundation
 
-MAX_PHOTO = 102_400  # rangeUpper of thumbnailPhoto
 _FIRST_RELATIVE_ID = 1104
-_SINGLE_VALUED = {"thumbnailphoto", "displayname", "department", "telephonenumber", "givenname", "sn", "mail"}
-_SYSTEM_ONLY = {
-    "cn",
-    "distinguishedname",
-    "name",
-    "objectcategory",
-    "objectguid",
-    "objectsid",
-    "usnchanged",
-    "usncreated",
-    "whenchanged",
-    "whencreated",
-}
 # The classes whose instances the farm holds and the categories they have (MS-ADSC).
 _CATEGORIES = {
     b"user": "Person",
@@ -42,11 +30,29 @@ _CATEGORIES = {
     b"crossRefContainer": "Cross-Ref-Container",
     b"configuration": "Configuration",
     b"domainDNS": "Domain-DNS",
+    b"nTDSDSA": "NTDS-DSA",
+    b"server": "Server",
+    b"serversContainer": "Servers-Container",
+    b"site": "Site",
+    b"sitesContainer": "Sites-Container",
 }
-
-ADD, DELETE, REPLACE = 0, 1, 2
-Change = tuple[int, str, Sequence[bytes]]
-"""One part of a modification: operation (RFC 4511 4.6), attribute, values."""
+# What a tombstone keeps of what the farm's objects have (MS-ADTS 3.1.1.5.5.1.1).
+_PRESERVED = {
+    "cn",
+    "distinguishedname",
+    "name",
+    "objectclass",
+    "objectguid",
+    "objectsid",
+    "samaccountname",
+    "useraccountcontrol",
+    "usnchanged",
+    "usncreated",
+    "whenchanged",
+    "whencreated",
+}
+# Not in the partial attribute set (Microsoft Learn, Active Directory Schema).
+_NOT_IN_CATALOG = {"jpegphoto", "photo", "thumbnaillogo", "thumbnailphoto"}
 
 
 class Record:
@@ -64,6 +70,18 @@ class Record:
         self.distinguished_name = distinguished_name
         self._attributes = {name.lower(): (name, tuple(values)) for name, values in attributes.items()}
         self._encoded: dict[str, bytes] = {}
+
+    def partial(self) -> Record:
+        """Return what a global catalogue holds of the object."""
+        held = {
+            name: values for lower, (name, values) in self._attributes.items() if lower not in _NOT_IN_CATALOG
+        }
+        return Record(self.distinguished_name, held)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The attributes' names as they are written."""
+        return [name for name, _ in self._attributes.values()]
 
     def values(self, attribute: str) -> Sequence[bytes]:
         """Return the values of an attribute given in lower case, none if it is absent."""
@@ -91,14 +109,12 @@ class Record:
 
     def _wire(self, attribute: str) -> bytes:
         if attribute not in self._encoded:
-            name, values = self._attributes[attribute]
-            octets = pureber.BERSet([pureber.BEROctetString(value) for value in values])
-            self._encoded[attribute] = pureber.BERSequence([pureber.BEROctetString(name), octets]).toWire()
+            self._encoded[attribute] = partial_attribute(*self._attributes[attribute]).toWire()
         return self._encoded[attribute]
 
 
 class Tree:
-    """The objects of one domain and its configuration. Not thread-safe.
+    """The objects of one domain and its forest's configuration. Not thread-safe.
 
     Parameters
     ----------
@@ -106,18 +122,25 @@ class Tree:
         The names.
     clock : Clock
         The farm's time, for ``whenCreated`` and ``whenChanged``.
+    forest : sequence of Domain
+        All domains of the forest, its root first; empty if there is but this one.
     """
 
-    def __init__(self, domain: Domain, clock: Clock) -> None:
+    def __init__(self, domain: Domain, clock: Clock, forest: Sequence[Domain] = ()) -> None:
         self.domain = domain
         self.clock = clock
-        self.configuration_dn = f"CN=Configuration,{domain.base_dn}"
+        self.forest = tuple(forest) or (domain,)
+        self.configuration_dn = f"CN=Configuration,{self.forest[0].base_dn}"
+        name = "DC1" if domain == self.forest[0] else f"{domain.netbios_name}-DC1"
+        self._forest = uuid4()  # another start is another database, whose numbers begin anew
+        self.controller = Controller.named(name, self.configuration_dn, self._forest)
+        self.metadata = Metadata()
         self.highest_usn = 0
         self._records: dict[names.Key, Record] = {}
         self._logons: dict[str, Record] = {}
         self._guids: dict[bytes, Record] = {}
         self._relative_ids = count(_FIRST_RELATIVE_ID)
-        for entry in _foundation(domain, self.configuration_dn):
+        for entry in (*foundation(domain, self.forest), *self.controller.entries()):
             self.add(entry)
 
     def add(self, entry: Entry) -> Record:
@@ -137,6 +160,7 @@ class Tree:
         for attribute, values in {"Created": usn, "Changed": usn}.items():
             record.set(f"uSN{attribute}", values)
             record.set(f"when{attribute}", now)
+        self.metadata.create(record, self._write())
         self._records[names.key(entry.dn)] = record
         self._guids[record.values("objectguid")[0]] = record
         self._logons.update(dict.fromkeys(self._logon_names(record), record))
@@ -184,28 +208,64 @@ class Tree:
             if in_scope and _is_below(key, root) and _is_below(key, configuration) == inside:
                 yield record
 
-    def modify(self, record: Record, changes: Iterable[Change]) -> None:
-        """Apply a modification as a whole or not at all.
+    def subordinates(self) -> list[str]:
+        """Return the addresses of the naming contexts just below the domain (MS-ADTS 3.1.1.3.1.3.4)."""
+        below = {domain.dns_name: domain.base_dn for domain in self.forest if self._is_child(domain.base_dn)}
+        if self._is_child(self.configuration_dn):
+            below[self.domain.dns_name] = self.configuration_dn
+        return [f"ldap://{host}/{distinguished_name}" for host, distinguished_name in below.items()]
+
+    def _is_child(self, distinguished_name: str) -> bool:
+        return names.key(names.parent(distinguished_name)) == names.key(self.domain.base_dn)
+
+    def hide_metadata(self, distinguished_name: str) -> None:
+        """Show nobody the replication metadata of an object."""
+        self.metadata.hide(self._records[names.key(distinguished_name)])
+
+    def replicate(self, distinguished_name: str, attribute: str, value: bytes, controller: str) -> None:
+        """Take in an attribute's new value from another domain controller."""
+        origin = Controller.named(controller, self.configuration_dn, self._forest)
+        change = (REPLACE, attribute, [value])
+        self.modify(self._records[names.key(distinguished_name)], [change], origin)
+
+    def modify(self, record: Record, changes: Iterable[Change], controller: Controller | None = None) -> None:
+        """Apply a modification as a whole or not at all; it was received here or by another controller.
 
         Raises
         ------
         LDAPException
             The one a domain controller answers with.
         """
-        after: dict[str, tuple[str, list[bytes]]] = {}
-        for operation, attribute, values in changes:
-            lower = attribute.lower()
-            if lower in _SYSTEM_ONLY:
-                text = f"0000209A: AtrErr: {attribute} is owned by the system"
-                raise ldaperrors.LDAPUnwillingToPerform(text)
-            current = after[lower][1] if lower in after else list(record.values(lower))
-            after[lower] = attribute, _changed(operation, lower, current, values)
-        for lower, (_, values) in after.items():
-            _check_values(lower, values)
-        for attribute, values in after.values():
+        after = outcome(changes, record.values)
+        usn = [self._next_usn()]
+        changed = [name for name, values in after if [*record.values(name.lower())] != values]
+        self.metadata.change(record, changed, self._write(controller))
+        for attribute, values in after:
             record.set(attribute, values)
-        record.set("uSNChanged", [self._next_usn()])
+        record.set("uSNChanged", usn)
         record.set("whenChanged", [format_time(self.clock.now())])
+
+    def delete(self, record: Record) -> None:
+        """Make an object a tombstone (MS-ADTS 3.1.1.5.5.1.1); there is no recycle bin."""
+        for name in self._logon_names(record):
+            self._logons.pop(name, None)
+        del self._records[names.key(record.distinguished_name)]
+        before = record.distinguished_name
+        mark = f"DEL:{UUID(bytes_le=record.values('objectguid')[0])}"
+        record.distinguished_name = f"{names.split(before)[0]}\\0A{mark},{deleted_objects(self.domain)}"
+        usn = [self._next_usn()]
+        lost = [name for name in record.names if name.lower() not in _PRESERVED]
+        self.metadata.change(record, [*lost, "isDeleted", "lastKnownParent", "name"], self._write())
+        for name in lost:
+            record.set(name, [])
+        record.set("name", [f"{record.text('name')}\n{mark}".encode()])
+        record.set("distinguishedName", [record.distinguished_name.encode()])
+        record.set("isDeleted", [b"TRUE"])
+        record.set("isRecycled", [b"TRUE"])
+        record.set("lastKnownParent", [names.parent(before).encode()])
+        record.set("uSNChanged", usn)
+        record.set("whenChanged", [format_time(self.clock.now())])
+        self._records[names.key(record.distinguished_name)] = record
 
     def _logon_names(self, record: Record) -> list[str]:
         account = record.text("samaccountname")
@@ -213,6 +273,9 @@ class Tree:
             return []
         forms = (f"{self.domain.netbios_name}\\{account}", f"{account}@{self.domain.dns_name}")
         return [form.lower() for form in (*forms, record.text("userprincipalname")) if form]
+
+    def _write(self, controller: Controller | None = None) -> Write:
+        return Write(self.clock.now(), controller or self.controller, self.highest_usn, self.highest_usn)
 
     def _next_usn(self) -> bytes:
         self.highest_usn += 1
@@ -224,58 +287,16 @@ class Tree:
         return struct.pack(">BBHI", 1, 5, 0, 5) + struct.pack("<5I", 21, *domain, next(self._relative_ids))
 
 
+def partial_attribute(name: str, values: Sequence[bytes]) -> pureber.BERSequence:
+    """Return a PartialAttribute (RFC 4511 4.1.7)."""
+    octets = pureber.BERSet([pureber.BEROctetString(value) for value in values])
+    return pureber.BERSequence([pureber.BEROctetString(name), octets])
+
+
 def format_time(time: datetime) -> bytes:
     """Write a generalizedTime the way Active Directory does."""
     return time.strftime("%Y%m%d%H%M%S.0Z").encode()
 
 
-def _foundation(domain: Domain, configuration_dn: str) -> list[Entry]:
-    base = domain.base_dn
-    partitions = f"CN=Partitions,{configuration_dn}"
-    cross_reference = {
-        "objectClass": [b"top", b"crossRef"],
-        "nCName": [base.encode()],
-        "dnsRoot": [domain.dns_name.encode()],
-        "nETBIOSName": [domain.netbios_name.encode()],
-    }
-    return [
-        Entry(base, {"objectClass": [b"top", b"domain", b"domainDNS"]}),
-        Entry(f"CN=Users,{base}", {"objectClass": [b"top", b"container"]}),
-        Entry(configuration_dn, {"objectClass": [b"top", b"configuration"]}),
-        Entry(partitions, {"objectClass": [b"top", b"crossRefContainer"]}),
-        Entry(f"CN={domain.netbios_name},{partitions}", cross_reference),
-    ]
-
-
 def _is_below(key: names.Key, root: names.Key) -> bool:
     return key[len(key) - len(root) :] == root if len(key) >= len(root) else False
-
-
-def _changed(operation: int, attribute: str, current: list[bytes], values: Sequence[bytes]) -> list[bytes]:
-    if operation == REPLACE:
-        return list(values)
-    if operation == ADD:
-        if set(current) & set(values) or (current and attribute in _SINGLE_VALUED):
-            problem = _problem("00002083", "1006 (ATT_OR_VALUE_EXISTS)", attribute)
-            raise ldaperrors.LDAPAttributeOrValueExists(problem)
-        return [*current, *values]
-    if not current or not set(values) <= set(current):
-        problem = _problem("00002085", "1001 (NO_ATTRIBUTE_OR_VAL)", attribute)
-        raise ldaperrors.LDAPNoSuchAttribute(problem)
-    return [value for value in current if values and value not in values]
-
-
-def _check_values(attribute: str, values: Sequence[bytes]) -> None:
-    """Refuse what the schema does not allow."""
-    problem = _problem("00002082", "1005 (CONSTRAINT_ATT_TYPE)", attribute)
-    if attribute == "thumbnailphoto" and any(len(value) > MAX_PHOTO for value in values):
-        problem += f":len {max(map(len, values))}"
-        raise ldaperrors.LDAPConstraintViolation(problem)
-    if attribute in _SINGLE_VALUED and len(values) > 1:
-        raise ldaperrors.LDAPConstraintViolation(problem)
-
-
-def _problem(code: str, problem: str, attribute: str) -> str:
-    """Word a refused value as a Windows domain controller does."""
-    detail = f"{code}: DSID-03151907, problem {problem}, data 0, Att ({attribute})"
-    return f"{code}: AtrErr: DSID-03151907, #1:\n\t0: {detail}"
