@@ -1,76 +1,112 @@
-"""HTTP to a Windows web server: sign-in, TLS, time-outs, and failures told apart."""
+"""HTTP to a Windows web server: sign-in, TLS, time-outs, manners, and failures told apart."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-import struct
 import threading
+import time
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from requests_ntlm import HttpNtlmAuth
-from spnego.exceptions import SpnegoError
+from requests.utils import get_environ_proxies
 
+from kit import tls
+from kit.authentication import WindowsAuth, account, authentication
 from kit.endpoint import Endpoint
-from kit.errors import (
-    CertificateError,
-    NotFoundError,
-    ParameterError,
-    ProtocolError,
-    RightsError,
-    SignInError,
-    UnreachableError,
-)
+from kit.errors import ParameterError
+from kit.forms import FormsAuth
+from kit.manners import Manners, Pace
+from kit.refusals import correlation, failure, refusal
+
+__all__ = ["Manners", "WebSession", "correlation", "same_site"]
 
 
 class WebSession:
     r"""A signed-in HTTP session; it may be shared by threads.
 
-    NTLM signs in a connection, not a request, so every thread has connections of its own. Proxy variables and
-    ``.netrc`` are ignored, since a proxy that splits connections breaks NTLM. The account signs in to no site
-    but the one it is for; see `same_site`.
+    NTLM signs in a connection, not a request, so every thread has connections of its own. ``.netrc`` is
+    ignored, and so are proxy variables unless asked for, since a proxy that splits connections breaks NTLM.
 
     Parameters
     ----------
     endpoint : Endpoint
-        ``http://`` or ``https://`` address of the site; sign-in by ``ntlm`` (the usual one), ``basic`` or
-        ``none``.
+        ``http://`` or ``https://`` address of the site; kinds of sign-in are those of
+        `kit.authentication.authentication`.
+    manners : Manners
+        How many requests at once, how fast, and when again.
+    hosts : collection of str
+        Names of hosts that the account may sign in to besides the site's own; see `same_site`.
+    use_proxy : bool
+        Whether the proxy of the environment or the system is used.
     transport : BaseAdapter or None
         Used instead of a network connection.
+    wait : callable
+        Called with the seconds to wait, between attempts and for a busy server.
 
     Raises
     ------
     ParameterError
         The address, ``auth`` or ``ca_file`` cannot be used.
+    CertificateError
+        ``ca_file`` holds no certificates.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
+        manners: Manners = Manners(),  # noqa: B008 - frozen
+        hosts: Collection[str] = (),
+        use_proxy: bool = False,
         transport: BaseAdapter | None = None,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = _checked(endpoint.url)
         ca_file = endpoint.ca_file
         if ca_file and not ca_file.is_file():
             what = f"ca_file {str(ca_file)!r} cannot be used"
             raise ParameterError(what, "there is no such file", "name a PEM file with the CA's certificate")
-        self._username = endpoint.username
-        self._auth = _authentication(endpoint.auth or "ntlm", endpoint.username, endpoint.password)
+        self._account = account(endpoint)
+        self._auth = authentication(endpoint)
         self._timeout = endpoint.timeout
-        self._verify = (str(ca_file) if ca_file else True) if endpoint.verify_tls else False
+        self._verify = endpoint.verify_tls
+        self._context = tls.context(endpoint)
+        self._pace = Pace(manners, wait)
+        self._hosts = {host.lower() for host in hosts}
+        self._use_proxy = use_proxy
         self._transport = transport
         self._threads = threading.local()
         self._sessions: list[requests.Session] = []
+        if not endpoint.verify_tls:
+            # That has been said once; urllib3 would say it for every connection.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
-    def send(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests has them
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        repeatable: bool = True,
+        **options: Any,  # noqa: ANN401 - as requests has them
+    ) -> requests.Response:
         """Send one request and return the answer, whatever its status; redirects are not followed.
+
+        Parameters
+        ----------
+        method, url : str
+            As in HTTP.
+        repeatable : bool
+            Whether the request does no harm if it takes effect twice; see `kit.manners.Pace.send`.
+        **options
+            Those of `requests.Session.request`. With ``stream=True`` reading the body is the caller's.
 
         Raises
         ------
@@ -78,6 +114,8 @@ class WebSession:
             The server's certificate is not trusted.
         UnreachableError
             No connection, or it was lost, or nothing came in time.
+        OutcomeUnknownError
+            The same, after a request that is not repeatable may have reached the server.
         SignInError
             The server broke off the sign-in.
         NotFoundError
@@ -85,30 +123,19 @@ class WebSession:
         ProtocolError
             The answer is garbled.
         """
+        sent = {
+            "timeout": self._timeout,
+            "allow_redirects": False,
+            "proxies": get_environ_proxies(url) if self._use_proxy else {},
+            **options,
+        }
         try:
-            return self._session().request(
-                method, url, auth=self._auth_for(url), timeout=self._timeout, allow_redirects=False, **options
+            return self._pace.send(
+                lambda: self._session().request(method, url, auth=self._auth_for(url), **sent),
+                repeatable=repeatable,
             )
-        except (requests.exceptions.SSLError, ssl.SSLError) as error:
-            raise _tls_failure(url, error) from error
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
-            what = f"{_site(url)} could not be reached"
-            raise UnreachableError(
-                what, _reason(error), "check the address, the network and the server"
-            ) from error
-        except (PermissionError, SpnegoError, struct.error, KeyError) as error:
-            # What requests-ntlm and pyspnego let through when a server's part of the sign-in makes no sense.
-            raise self._refusal(url) from error
-        except ValueError as error:
-            what = f"address {url!r} cannot be asked"
-            raise NotFoundError(what, str(error), "check where the address comes from") from error
-        except requests.RequestException as error:
-            what = f"the answer of {url} could not be read"
-            raise ProtocolError(what, _reason(error), "repeat it, then look at the server") from error
+        except (requests.RequestException, ValueError, ssl.SSLError) as error:
+            raise failure(method, url, error, repeatable=repeatable) from error
 
     def expect(self, method: str, path: str, *also: int, **options: Any) -> requests.Response:  # noqa: ANN401 - likewise
         """Send one request below the site and return the answer if its status is 200 or one of ``also``.
@@ -120,37 +147,24 @@ class WebSession:
         """
         url = f"{self.url}/{path}"
         response = self.send(method, url, **options)
-        status = response.status_code
-        if status == HTTPStatus.OK or status in also:
+        if response.status_code == HTTPStatus.OK or response.status_code in also:
             return response
-        what = f"{method} {url} as {self._username} gave {status} {response.reason}"
-        trace = correlation(response)
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise self._refusal(url)
-        if status == HTTPStatus.FORBIDDEN:
-            raise RightsError(
-                what, f"the account may not do this{trace}", "grant it the right, or use another"
-            )
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            raise UnreachableError(what, f"the server is too busy or stopped{trace}", "try again later")
-        raise ProtocolError(what, f"that is not a SharePoint service{trace}", "check the address")
-
-    def _auth_for(self, url: str) -> AuthBase | None:
-        downgraded = self.url.startswith("https:") and not url.startswith("https:")
-        if not same_site(self.url, url) or (downgraded and isinstance(self._auth, HTTPBasicAuth)):
-            return None
-        return self._auth
-
-    def _refusal(self, url: str) -> SignInError:
-        what = f"sign-in to {_site(url)} as {self._username} was refused"
-        return SignInError(
-            what, "name or password is wrong, or the account may not sign in there", "check the account"
-        )
+        signed_in = not isinstance(self._auth, WindowsAuth) or self._auth.has_signed_in(url)
+        raise refusal(response, self._account, signed_in=signed_in)
 
     def close(self) -> None:
         """Close every connection of every thread."""
         for session in self._sessions:
             session.close()
+
+    def _auth_for(self, url: str) -> AuthBase | None:
+        """Return what signs in to an address: nothing for a host that the password is not for."""
+        host = urlsplit(url).hostname or ""
+        downgraded = self.url.startswith("https:") and not url.startswith("https:")
+        in_the_clear = downgraded and isinstance(self._auth, (HTTPBasicAuth, FormsAuth))
+        if in_the_clear or not (same_site(self.url, url) or host in self._hosts):
+            return None
+        return self._auth
 
     def _session(self) -> requests.Session:
         """Return this thread's session."""
@@ -160,11 +174,13 @@ class WebSession:
             self._sessions.append(session)
             session.trust_env = False
             session.verify = self._verify
-            # Where a zone has forms sign-in too, this asks for the Windows challenge, not a login page.
-            session.headers.update({"User-Agent": "kit", "X-FORMS_BASED_AUTH_ACCEPTED": "f"})
+            session.headers["User-Agent"] = "kit"
+            if not isinstance(self._auth, FormsAuth):
+                # Where a zone has forms sign-in too, this asks for the Windows challenge, not a login page.
+                session.headers["X-FORMS_BASED_AUTH_ACCEPTED"] = "f"
+            session.mount("https://", self._transport or _Adapter(self._context))
             if self._transport:
                 session.mount("http://", self._transport)
-                session.mount("https://", self._transport)
         return session
 
     def __enter__(self) -> WebSession:
@@ -174,6 +190,23 @@ class WebSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Adapter(HTTPAdapter):
+    """HTTPS that trusts what a TLS context trusts; requests' own would trust the authorities of certifi."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as requests calls it
+        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - likewise
+        return super().proxy_manager_for(*arguments, ssl_context=self._context, **options)
+
+    def cert_verify(self, *arguments: Any) -> None:  # noqa: ANN401 - likewise
+        """Leave all checks to the context."""
 
 
 def same_site(home: str, url: str) -> bool:
@@ -193,12 +226,6 @@ def same_site(home: str, url: str) -> bool:
     """
     first, second = urlsplit(home).hostname or "", urlsplit(url).hostname or ""
     return first == second or "" != _dns_domain(first) == _dns_domain(second)
-
-
-def correlation(response: requests.Response) -> str:
-    """Return SharePoint's correlation id as words for an error's cause; empty where there is none."""
-    found = response.headers.get("SPRequestGuid") or response.headers.get("request-id")
-    return f" (correlation id {found})" if found else ""
 
 
 def _dns_domain(host: str) -> str:
@@ -221,35 +248,3 @@ def _checked(url: str) -> str:
         what = f"url {url!r} cannot be used"
         raise ParameterError(what, "it is not an http:// or https:// address", "give the site's address")
     return url.rstrip("/")
-
-
-def _authentication(auth: str, username: str, password: str) -> AuthBase | None:
-    if auth == "ntlm":
-        return HttpNtlmAuth(username, password)
-    if auth == "basic":
-        return HTTPBasicAuth(username.encode(), password.encode())
-    if auth == "none":
-        return None
-    what = f"auth {auth!r} cannot be used"
-    raise ParameterError(what, "it is not a kind of sign-in", "choose 'ntlm', 'basic' or 'none'")
-
-
-def _tls_failure(url: str, error: Exception) -> CertificateError | UnreachableError:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        what = f"the certificate of {_site(url)} is not trusted"
-        return CertificateError(what, _reason(error), "set ca_file to the PEM file of the CA that signed it")
-    what = f"no TLS connection to {_site(url)} could be made"
-    return UnreachableError(what, _reason(error), "check the address, the port and the server's TLS versions")
-
-
-def _reason(error: BaseException) -> str:
-    """Return the text of the first failure in a chain, without the wrapping that each layer adds."""
-    while error.__context__:
-        error = error.__context__
-    return str(error) or type(error).__name__
-
-
-def _site(url: str) -> str:
-    """Return scheme, host and port of an address."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -1,131 +1,34 @@
-"""Windows sign-in for the farm's HTTP servers: real NTLM, once per TCP connection (MS-NTHT)."""
+"""Windows sign-in for the farm's HTTP servers: NTLM and Kerberos, once per TCP connection (MS-NTHT)."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import logging
-import os
 import socket
 import ssl
 import struct
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import spnego
 from spnego.exceptions import SpnegoError
 
-from kit.errors import SetupError
+from kit.lab.credentials import Credentials
 from kit.lab.domain import Account, Domain
+from kit.lab.forms import Zone
+from kit.lab.troubles import Trouble, Troubles
+
+__all__ = ["WINDOWS_SCHEMES", "Credentials", "NTLMHandler", "Server"]
 
 logger = logging.getLogger(__name__)
 
 WINDOWS_SCHEMES = ("Negotiate", "NTLM")
-
-# pyspnego's NTLM acceptor finds passwords only through this process-wide variable.
-_USER_FILE_VARIABLE = "NTLM_USER_FILE"
-_user_file_lock = threading.Lock()
-
-
-class Credentials:
-    """The names and passwords that one server accepts.
-
-    pyspnego's acceptor reads passwords from the file that an environment variable names. Every server has a
-    file of its own, and the variable is set only for the length of one step, under a lock: two farms in one
-    process do not see each other's accounts, and nothing is left behind in the environment.
-
-    Parameters
-    ----------
-    domain : Domain
-        The accounts' domain.
-    accounts : Sequence[Account]
-        The accounts; a name or a password may not hold a colon or a line end, which the file format reserves.
-
-    Raises
-    ------
-    SetupError
-        An account cannot be written to the file.
-    """
-
-    def __init__(self, domain: Domain, accounts: Sequence[Account]) -> None:
-        self._names: dict[str, str] = {}
-        self._accounts: dict[str, Account] = {}
-        lines: list[str] = []
-        for account in accounts:
-            if set(":\r\n") & set(account.name + account.password):
-                what = f"account {account.name!r} cannot sign in to the lab"
-                raise SetupError(
-                    what,
-                    "its name or password holds a colon or a line end",
-                    "choose another name or password",
-                )
-            principal = f"{domain.netbios_name}\\{account.name}"
-            self._accounts[principal] = account
-            for realm, user in (
-                (domain.netbios_name, account.name),
-                (domain.dns_name, account.name),
-                ("", f"{account.name}@{domain.dns_name}"),
-            ):
-                self._names[f"{realm}\\{user}".lower()] = principal
-                lines.append(f"{realm}:{user}:{account.password}")
-        self._folder = tempfile.TemporaryDirectory(prefix="lab-accounts-")
-        self._file = Path(self._folder.name) / "accounts"
-        self._file.write_text("\n".join(lines), encoding="utf-8")
-
-    def accept(self, protocol: str) -> spnego.ContextProxy:
-        """Return a new acceptor for one connection; ``protocol`` is ``negotiate`` or ``ntlm``."""
-        # Without an option Windows would hand the accounts to its own security provider.
-        options = spnego.NegotiateOptions
-        pure_python = options.use_negotiate if protocol == "negotiate" else options.use_ntlm
-        with self._readable():
-            return spnego.server(protocol=protocol, options=pure_python)
-
-    def step(self, context: spnego.ContextProxy, token: bytes) -> bytes | None:
-        """Feed one token to an acceptor and return its answer.
-
-        Raises
-        ------
-        SpnegoError
-            The token is malformed, or the name or password is wrong.
-        """
-        with self._readable():
-            return context.step(token)
-
-    def principal(self, name: str) -> str:
-        r"""Return the one form, ``CONTOSO\anna``, of a name in any of its forms; empty for an unknown one."""
-        return self._names.get(name.lower() if "\\" in name else f"\\{name.lower()}", "")
-
-    def check(self, name: str, password: str) -> str:
-        """Return the principal for a plain name and password (Basic); empty if they are wrong."""
-        principal = self.principal(name)
-        return principal if principal and self._accounts[principal].password == password else ""
-
-    def roles(self, principal: str) -> frozenset[str]:
-        """Return what an account may do; see `kit.lab.domain.Account`."""
-        return self._accounts[principal].roles if principal in self._accounts else frozenset()
-
-    def close(self) -> None:
-        """Delete the file with the passwords."""
-        self._folder.cleanup()
-
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
-        with _user_file_lock:
-            before = os.environ.get(_USER_FILE_VARIABLE)
-            os.environ[_USER_FILE_VARIABLE] = str(self._file)
-            try:
-                yield
-            finally:
-                if before is None:
-                    del os.environ[_USER_FILE_VARIABLE]
-                else:
-                    os.environ[_USER_FILE_VARIABLE] = before
 
 
 class Server(ThreadingHTTPServer):
@@ -144,6 +47,15 @@ class Server(ThreadingHTTPServer):
         everyone is let in.
     tls : ssl.SSLContext or None
         Serve HTTPS with this context.
+
+    Attributes
+    ----------
+    credentials : Credentials
+        What is accepted; Kerberos only once it has a ``keytab``.
+    troubles : Troubles
+        Trouble to make on purpose.
+    zone : Zone or None
+        Sign-in by a login page, instead of ``schemes`` or beside them.
     """
 
     daemon_threads = True
@@ -161,6 +73,10 @@ class Server(ThreadingHTTPServer):
         self.credentials = Credentials(domain, accounts)
         super().__init__(("127.0.0.1", 0), handler)
         self.schemes = tuple(schemes)
+        self.troubles = Troubles()
+        self.zone: Zone | None = None
+        self.stopping = threading.Event()
+        self._broken: set[socket.socket] = set()
         self._connections: set[socket.socket] = set()
         self._connections_changed = threading.Condition()
         if tls:
@@ -175,16 +91,36 @@ class Server(ThreadingHTTPServer):
 
     def stop(self) -> None:
         """Stop serving, close every open connection and wait for their threads."""
+        self.stopping.set()
         self.shutdown()
         self._thread.join()
-        with self._connections_changed:
-            for connection in self._connections:
-                # The client may have gone already, which is what is wanted.
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            self._connections_changed.wait_for(lambda: not self._connections, timeout=10)
+        self.close_connections()
         self.server_close()
         self.credentials.close()
+
+    def close_connections(self) -> None:
+        """Close every connection, as a server does with idle ones, and wait for their end."""
+        with self._connections_changed:
+            self._hang_up()
+            self._connections_changed.wait_for(lambda: not self._connections, timeout=10)
+
+    def die(self) -> None:
+        """Go as a server does that crashes: nobody listens any more, every connection is cut."""
+        self.shutdown()
+        self.server_close()
+        with self._connections_changed:
+            self._hang_up()
+
+    def reset(self, connection: socket.socket) -> None:
+        """Have a connection end with a reset (RST) instead of a proper end when its request is over."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._broken.add(connection)
+
+    def _hang_up(self) -> None:
+        for connection in self._connections:
+            # The client may have gone already, which is what is wanted.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
         """Remember the connection, so that it can be closed on stop."""
@@ -195,7 +131,11 @@ class Server(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as in the base class
         """Close a connection that has ended."""
         with self._connections_changed:
-            super().shutdown_request(request)
+            if request in self._broken:
+                self.close_request(request)  # a farewell first would make an end of the reset
+                self._broken.discard(request)
+            else:
+                super().shutdown_request(request)
             self._connections.discard(request)
             self._connections_changed.notify_all()
 
@@ -227,6 +167,7 @@ class NTLMHandler(BaseHTTPRequestHandler):
         self.context: spnego.ContextProxy | None = None
         self.body = b""
         self._token: tuple[str, bytes] | None = None
+        self._trouble: Trouble | None = None
 
     def authenticate(self) -> bool:
         """Read the body and say whether the request may go on; if not, the answer has been sent.
@@ -243,13 +184,43 @@ class NTLMHandler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.context is None:
             self.user = ""  # only Windows sign-in lasts for the connection
+        if self.server.zone and not self.user and self._is_sent_away(self.server.zone):
+            return False
         scheme, _, credentials = self.headers.get("Authorization", "").partition(" ")
         if credentials and scheme.lower() in {offered.lower() for offered in self.server.schemes}:
             self._sign_in(scheme.lower(), credentials)
         if self.user or not self.server.schemes:
-            return True
+            return not self._is_troubled()
         self.answer(HTTPStatus.UNAUTHORIZED)
         return False
+
+    def _is_sent_away(self, zone: Zone) -> bool:
+        """Take the user from a cookie, or give the zone's own answer."""
+        self.user = zone.user(self.headers)
+        if self.user:
+            return False
+        reply = zone.reply(self.path, self.headers, self.body, offers_windows=bool(self.server.schemes))
+        if reply:
+            self.answer(reply.status, reply.content, reply.content_type, reply.headers)
+        return reply is not None
+
+    def _is_troubled(self) -> bool:
+        """Make the trouble that is due, and say whether the request is over with it."""
+        trouble = self._trouble = self.server.troubles.take(unquote(urlsplit(self.path).path), self.user)
+        if trouble is None or trouble.kind in {"headers", "truncate"}:
+            return False
+        details = trouble.details
+        if trouble.kind == "delay":
+            self.server.stopping.wait(details["seconds"])
+            return False
+        if trouble.kind == "status":
+            self.answer(details["status"], details["body"], details["content_type"], details["headers"])
+            return True
+        if trouble.kind == "die_after":
+            self.server.die()
+        self.server.reset(self.connection)
+        self.close_connection = True
+        return True
 
     @property
     def roles(self) -> frozenset[str]:
@@ -287,7 +258,9 @@ class NTLMHandler(BaseHTTPRequestHandler):
     ) -> None:
         """Send one whole answer; a HEAD request gets its headers only."""
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        trouble, self._trouble = self._trouble, None
+        details = trouble.details if trouble else {}
+        for name, value in {**(headers or {}), **details.get("headers", {})}.items():
             self.send_header(name, value)
         if content:
             self.send_header("Content-Type", content_type)
@@ -299,6 +272,9 @@ class NTLMHandler(BaseHTTPRequestHandler):
             for scheme in self.server.schemes:
                 self.send_header("WWW-Authenticate", 'Basic realm="lab"' if scheme == "Basic" else scheme)
         self.end_headers()
+        if "bytes" in details:
+            content = content[: details["bytes"]]
+            self.close_connection = True
         if self.command != "HEAD":
             self.wfile.write(content)
 

@@ -1,0 +1,173 @@
+"""The kinds of sign-in to a SharePoint web application: NTLM, Negotiate, Kerberos, Basic, forms."""
+
+from __future__ import annotations
+
+import base64
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
+
+from kit.endpoint import Endpoint
+from kit.errors import KitError, ParameterError
+from kit.forms import FormsAuth, with_cookie
+from kit.negotiation import Negotiation
+from kit.refusals import correlation, refused_sign_in, site
+from kit.tls import end_point
+
+# The kinds of sign-in that are a Windows security protocol, each with the HTTP schemes that carry it.
+_SCHEMES = {
+    "ntlm": ("NTLM", "Negotiate"),
+    "negotiate": ("Negotiate", "NTLM"),
+    "kerberos": ("Negotiate", "Kerberos"),
+}
+_KINDS = (*_SCHEMES, "basic", "forms", "none")
+_OFFER = re.compile(r"(?:^|,)\s*([A-Za-z]+)(?=[\s,]|$)(?:[ \t]+([^,\s]*))?")
+
+
+def authentication(endpoint: Endpoint) -> AuthBase | None:
+    """Return what signs requests in; None for nothing.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        Its ``auth`` is ``ntlm`` (the usual one), ``negotiate``, ``kerberos``, ``basic``, ``forms`` or
+        ``none``.
+
+    Raises
+    ------
+    ParameterError
+        There is no such kind, or it would send the password in the clear.
+    """
+    kind = endpoint.auth or "ntlm"
+    if kind not in _KINDS:
+        what = f"auth {kind!r} cannot be used"
+        raise ParameterError(what, "it is not a kind of sign-in", f"choose one of {', '.join(_KINDS)}")
+    if kind in _SCHEMES:
+        return WindowsAuth(kind, endpoint)
+    if kind == "basic" and not endpoint.url.startswith("https:"):
+        what = f"auth 'basic' cannot be used at {site(endpoint.url)!r}"
+        cause = "the password would cross the network in the clear"
+        raise ParameterError(what, cause, "give an https:// address, or choose another auth")
+    if kind == "basic":
+        return HTTPBasicAuth(endpoint.username.encode(), endpoint.password.encode())
+    return FormsAuth(endpoint.username, endpoint.password) if kind == "forms" else None
+
+
+def account(endpoint: Endpoint) -> str:
+    """Return who signs in, as words for an error.
+
+    Examples
+    --------
+    >>> account(Endpoint("https://portal", auth="kerberos"))
+    'the owner of the ticket'
+    """
+    return endpoint.username or ("nobody" if endpoint.auth == "none" else "the owner of the ticket")
+
+
+class WindowsAuth(AuthBase):
+    """Sign-in by a Windows security protocol over HTTP (MS-NTHT, RFC 4559); may be shared by threads.
+
+    The sign-in belongs to the connection: every answer 401 on a new connection begins it anew. Over TLS it is
+    bound to the server's certificate (RFC 5929, ``tls-server-end-point``), as Extended Protection demands.
+
+    Parameters
+    ----------
+    protocol : str
+        ``ntlm``, ``negotiate`` (Kerberos if there is a ticket to be had, else NTLM) or ``kerberos``.
+    endpoint : Endpoint
+        Whose; without a password, Kerberos takes the ticket that this machine holds.
+    """
+
+    def __init__(self, protocol: str, endpoint: Endpoint) -> None:
+        self._protocol = protocol
+        self._endpoint = endpoint
+        self._account = account(endpoint)
+        self._sites: set[str] = set()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Prepare a request for a sign-in."""
+        request.headers["Connection"] = "Keep-Alive"
+        request.register_hook("response", self._answer)  # type: ignore[no-untyped-call] # no types there
+        return request
+
+    def has_signed_in(self, url: str) -> bool:
+        """Say whether the server of an address has ever taken this sign-in."""
+        return site(url) in self._sites
+
+    def _answer(self, response: requests.Response, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests calls it
+        """Answer a demand for sign-in on the connection that it came by."""
+        if response.status_code != HTTPStatus.UNAUTHORIZED:
+            return response
+        offers, bindings = _offers(response), _bindings(response)
+        _ = response.content  # only a connection that has been read to the end can be used again
+        scheme = next((known for known in _SCHEMES[self._protocol] if known in offers), "")
+        if scheme:
+            response = self._sign_in(response, scheme, bindings, options)
+        elif offers:
+            cause = f"the server offers {' and '.join(offers)} only"
+            raise refused_sign_in(response, self._account, cause, "choose the auth that it offers")
+        if response.status_code != HTTPStatus.UNAUTHORIZED:
+            self._sites.add(site(response.url))
+        return response
+
+    def _sign_in(
+        self, response: requests.Response, scheme: str, bindings: bytes, options: dict[str, Any]
+    ) -> requests.Response:
+        negotiation = Negotiation(
+            "ntlm" if scheme == "NTLM" else self._protocol,
+            self._endpoint.username,
+            self._endpoint.password,
+            service="HTTP",
+            host=urlsplit(response.url).hostname or "",
+            bindings=bindings,
+            what=f"sign-in to {site(response.url)} as {self._account}{correlation(response)}",
+        )
+        history, token = [], negotiation.first
+        while token:
+            history.append(response)
+            response = _repeat(response, f"{scheme} {base64.b64encode(token).decode()}", options)
+            given = _offers(response).get(scheme, "")
+            try:
+                token = negotiation.step(_decoded(given)) if given else b""
+            except KitError:
+                response.close()
+                raise
+        response.history = history
+        return response
+
+
+def _offers(response: requests.Response) -> CaseInsensitiveDict[str]:
+    """Return the schemes that a server offers, each with its token if it has one (RFC 9110 11.6.1)."""
+    return CaseInsensitiveDict(_OFFER.findall(response.headers.get("WWW-Authenticate", "")))
+
+
+def _repeat(response: requests.Response, authorization: str, options: dict[str, Any]) -> requests.Response:
+    """Send a refused request once more, on the same connection, with credentials."""
+    _ = response.content
+    request = response.request.copy()
+    # A load balancer may tell by a cookie which server has begun the sign-in.
+    for name, value in response.cookies.items():
+        request = with_cookie(request, f"{name}={value}")
+    request.headers["Authorization"] = authorization
+    adapter: requests.adapters.HTTPAdapter = response.connection
+    return adapter.send(request, **options)
+
+
+def _bindings(response: requests.Response) -> bytes:
+    """Return the binding to the certificate of the server that gave an answer; empty without TLS."""
+    connection = getattr(response.raw, "connection", None)
+    read = getattr(getattr(connection, "sock", None), "getpeercert", None)
+    return end_point(read(True)) if read else b""
+
+
+def _decoded(token: str) -> bytes:
+    """Return the bytes of a token; what is not base64 makes no more sense empty."""
+    try:
+        return base64.b64decode(token)
+    except ValueError:
+        return b"?"
