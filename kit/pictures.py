@@ -2,86 +2,161 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
+from types import MappingProxyType
 
-import requests
+from kit.addresses import is_imported, is_placeholder_address, rebased, sized
 
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+__all__ = [
+    "KINDS",
+    "UNVERSIONED",
+    "Picture",
+    "Version",
+    "http_time",
+    "is_imported",
+    "is_placeholder_address",
+    "rebased",
+    "sized",
+]
+
+KINDS = (
+    "image",
+    "not_modified",
+    "missing",
+    "forbidden",
+    "login_page",
+    "empty",
+    "truncated",
+    "oversize",
+    "not_an_image",
+    "unreachable",
+)
+"""Every kind of answer."""
+
+_ERROR_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "forbidden": "Rights",
+        "login_page": "SignIn",
+        "truncated": "Unreachable",
+        "unreachable": "Unreachable",
+        "oversize": "Protocol",
+        "not_an_image": "Protocol",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which version of a file was read, for asking whether it is still the one.
+
+    Parameters
+    ----------
+    url : str
+        Where the file was read; the version says nothing about another address.
+    etag : str
+        As the server gave it, quotes included.
+    last_modified : str
+        The header as it came: servers compare the text.
+
+    Examples
+    --------
+    >>> version = Version("https://my/anna_MThumb.jpg", '"{5A}",2')
+    >>> Version.parse(version.text) == version
+    True
+    """
+
+    url: str = ""
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def text(self) -> str:
+        """The version as one string, for keeping; empty if the server named none."""
+        named = self.etag or self.last_modified
+        return json.dumps([self.url, self.etag, self.last_modified]) if named else ""
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Return the version that `text` was made of; a text that is none means that no version is known."""
+        try:
+            url, etag, last_modified = json.loads(text)
+        except (ValueError, TypeError):
+            return cls()
+        return cls(str(url), str(etag), str(last_modified))
+
+    @property
+    def modified(self) -> datetime | None:
+        """When the file was written, aware, UTC; None if the server did not say."""
+        return http_time(self.last_modified)
+
+    def conditions(self, url: str) -> dict[str, str]:
+        """Return the headers that ask for a file only if it changed; none for another address.
+
+        Both are sent: a server that knows the ETag must ignore the date (RFC 9110 13.1.3).
+        """
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value and url == self.url}
+
+
+UNVERSIONED = Version()
+"""The version of what has none."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One answer.
+    """What came of one address.
 
     Parameters
     ----------
-    status : int
-        HTTP status; 0 when the address could not be asked.
-    content : bytes or None
-        The bytes of a 200.
-    content_type : str
-        As the server named it, which may be wrong.
-    etag : str
-        Version of the file, for the next question.
-    last_modified : datetime or None
-        Aware, UTC.
+    kind : str
+        One of `KINDS`.
+    detail : str
+        One sentence: what came, and how that was seen.
     url : str
         Where the answer came from, after redirects.
-    kind : str
-        ``image``, ``not_modified``, ``missing``, ``forbidden`` or ``not_an_image``.
+    status : int
+        HTTP status; 0 when there was no answer.
+    content : bytes or None
+        The whole body of a 200, picture or not; None where none came, it did not come whole, or it is a page
+        that the account was sent away to.
+    content_type : str
+        As the server named it, which may be wrong.
+    version : Version
+        Of an ``image`` or a picture ``not_modified``; empty for anything else.
     """
 
-    status: int
-    content: bytes | None = field(repr=False)
-    content_type: str
-    etag: str
-    last_modified: datetime | None
-    url: str
     kind: str
+    detail: str
+    url: str
+    status: int = 0
+    content: bytes | None = field(default=None, repr=False)
+    content_type: str = ""
+    version: Version = UNVERSIONED
 
-    @classmethod
-    def without_answer(cls, url: str, kind: str, status: int = 0) -> Picture:
-        """Return the result for an address that gave nothing to look at."""
-        return cls(status, None, "", "", None, url, kind)
+    @property
+    def error_kind(self) -> str:
+        """What kept the picture from being read, as frames store it; empty where nothing did.
 
-    @classmethod
-    def of(cls, response: requests.Response) -> Picture:
-        """Judge an answer."""
-        content = response.content if response.status_code == HTTPStatus.OK else None
-        return cls(
-            status=response.status_code,
-            content=content,
-            content_type=response.headers.get("Content-Type", ""),
-            etag=response.headers.get("ETag", ""),
-            last_modified=_time(response.headers.get("Last-Modified", "")),
-            url=response.url,
-            kind=_kind(response.status_code, content or b""),
-        )
+        Nothing did where bytes came that can be judged as a photo, where the file is missing, and where the
+        version held is still the one.
+        """
+        return _ERROR_KINDS.get(self.kind, "") if self.content is None else ""
 
 
-def _kind(status: int, content: bytes) -> str:
-    """Return the kind of an answer; the first bytes tell a picture from a login page, names do not."""
-    if status == HTTPStatus.OK:
-        return "image" if content.startswith(_BEGINNINGS) or _is_webp(content) else "not_an_image"
-    kinds: dict[int, str] = {
-        HTTPStatus.NOT_MODIFIED: "not_modified",
-        HTTPStatus.NOT_FOUND: "missing",
-        HTTPStatus.GONE: "missing",
-        HTTPStatus.UNAUTHORIZED: "forbidden",
-        HTTPStatus.FORBIDDEN: "forbidden",
-    }
-    return kinds.get(status, "not_an_image")
+def http_time(text: str) -> datetime | None:
+    """Return the time in an HTTP header, aware, UTC; None if there is none.
 
-
-def _is_webp(content: bytes) -> bool:
-    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
-
-
-def _time(text: str) -> datetime | None:
+    Examples
+    --------
+    >>> http_time("Mon, 05 Jan 2026 08:00:00 GMT")
+    datetime.datetime(2026, 1, 5, 8, 0, tzinfo=datetime.timezone.utc)
+    """
     try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+        time = parsedate_to_datetime(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None

@@ -14,7 +14,7 @@ from typing import Self
 
 from kit.errors import OutputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS photos (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (
@@ -23,9 +23,13 @@ CREATE TABLE IF NOT EXISTS links (
     system TEXT NOT NULL,
     sha256 TEXT REFERENCES photos,
     read_at TEXT NOT NULL,
+    version TEXT NOT NULL DEFAULT '',
     UNIQUE (person, system, read_at)
 );
 """
+_MIGRATION_OF_1 = "ALTER TABLE links ADD COLUMN version TEXT NOT NULL DEFAULT ''"
+# A file of version 1 that may not be written is read as if it had the column.
+_VIEW_OF_1 = "CREATE TEMP VIEW links AS SELECT *, '' AS version FROM main.links"
 PAGE = 1000
 
 
@@ -43,22 +47,30 @@ class Reading:
         None: the person had no photo there, which is worth keeping too.
     read_at : datetime
         Timezone-aware.
+    version : str
+        Which version of its file the photo is, as the system names it; empty where it names none.
     """
 
     person: str
     system: str
     photo: bytes | None = field(repr=False)
     read_at: datetime
+    version: str = ""
 
 
 @dataclass(frozen=True)
 class Link:
-    """Which photo a person had in a system at a time; ``sha256`` is None where there was none."""
+    """Which photo a person had in a system at a time; ``sha256`` is None where there was none.
+
+    ``version`` names the version of the photo's file, so that the system can be asked whether it is still the
+    one; empty where none is known.
+    """
 
     person: str
     system: str
     sha256: str | None
     read_at: datetime
+    version: str = ""
 
 
 class PhotoStore:
@@ -97,7 +109,7 @@ class PhotoStore:
         try:
             with self._errors_named("opened"):
                 self._connection.execute("PRAGMA foreign_keys = ON")
-                self._prepare()
+                self._prepare(read_only=read_only)
         except BaseException:
             self._connection.close()
             raise
@@ -174,23 +186,35 @@ class PhotoStore:
         with self.transaction():
             for reading in readings:
                 sha256 = None if reading.photo is None else self.put(reading.photo)
-                links.append(self.link(reading.person, reading.system, sha256, reading.read_at))
+                links.append(
+                    self.link(
+                        reading.person, reading.system, sha256, reading.read_at, version=reading.version
+                    )
+                )
         return links
 
-    def link(self, person: str, system: str, sha256: str | None, read_at: datetime) -> Link:
+    def link(
+        self, person: str, system: str, sha256: str | None, read_at: datetime, *, version: str = ""
+    ) -> Link:
         """Note that a person had a stored photo, or none, in a system at a time.
+
+        Parameters
+        ----------
+        person, system, sha256, read_at, version
+            As of `Link`.
 
         Raises
         ------
         OutputError
             The photo is not in the store.
         """
-        link = Link(person, system, sha256, read_at.astimezone(UTC))
-        values = (person, system, sha256, link.read_at.isoformat(timespec="microseconds"))
+        link = Link(person, system, sha256, read_at.astimezone(UTC), version)
+        values = (person, system, sha256, link.read_at.isoformat(timespec="microseconds"), version)
         with self.transaction():
             self._connection.execute(
-                "INSERT INTO links (person, system, sha256, read_at) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (person, system, read_at) DO UPDATE SET sha256 = excluded.sha256",
+                "INSERT INTO links (person, system, sha256, read_at, version) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (person, system, read_at)"
+                " DO UPDATE SET sha256 = excluded.sha256, version = excluded.version",
                 values,
             )
         return link
@@ -208,14 +232,15 @@ class PhotoStore:
         Returns
         -------
         Link or None
-            None if the person was never read there; a link without ``sha256`` if there was no photo.
+            None if the person was never read there; a link without ``sha256`` if there was no photo. Its
+            ``version`` is what to ask the system by, its ``sha256`` what `get` gives if nothing changed.
         """
         until = (
             (before or datetime.max.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="microseconds")
         )
         with self._errors_named("read"):
             row = self._connection.execute(
-                "SELECT person, system, sha256, read_at FROM links"
+                "SELECT person, system, sha256, read_at, version FROM links"
                 " WHERE person = ? AND system = ? AND read_at < ? ORDER BY read_at DESC LIMIT 1",
                 (person, system, until),
             ).fetchone()
@@ -227,14 +252,14 @@ class PhotoStore:
         while True:
             with self._errors_named("read"):
                 rows = self._connection.execute(
-                    "SELECT person, system, sha256, read_at, id FROM links WHERE id > ?"
+                    "SELECT person, system, sha256, read_at, version, id FROM links WHERE id > ?"
                     " AND ? IN ('', person) AND ? IN ('', system) ORDER BY id LIMIT ?",
                     (last, person, system, PAGE),
                 ).fetchall()
-            yield from (_link(row) for row in rows)
+            yield from (_link(row[:-1]) for row in rows)
             if len(rows) < PAGE:
                 return
-            last = rows[-1][4]
+            last = rows[-1][-1]
 
     def count(self) -> int:
         """Return the number of distinct photos."""
@@ -248,18 +273,33 @@ class PhotoStore:
             ).fetchone()
         return row and bytes(row[0])
 
-    def _prepare(self) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+    def _prepare(self, *, read_only: bool) -> None:
+        """Make the tables of a new file, and bring those of an old one up to date."""
+        version = self._schema_version()
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version == 0 and tables == 0:
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             )
+        elif version == 1 and read_only:
+            self._connection.execute(_VIEW_OF_1)
+        elif version == 1:
+            self._migrate()
         elif version != SCHEMA_VERSION:
             what = f"{str(self.path)!r} has schema version {version}, not {SCHEMA_VERSION}"
             raise OutputError(
                 what, "it is no photo store, or one of another version of the kit", "name another file"
             )
+
+    def _migrate(self) -> None:
+        """Bring a file of version 1 up to date, unless another connection was faster."""
+        with self.transaction():
+            if self._schema_version() == 1:
+                self._connection.execute(_MIGRATION_OF_1)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _schema_version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _errors_named(self, action: str) -> Iterator[None]:
@@ -270,5 +310,6 @@ class PhotoStore:
             raise OutputError(what, str(error), "check the folder, its rights and free space") from error
 
 
-def _link(row: tuple[str, str, str | None, str]) -> Link:
-    return Link(row[0], row[1], row[2], datetime.fromisoformat(row[3]))
+def _link(row: tuple[str, str, str | None, str, str]) -> Link:
+    person, system, sha256, read_at, version = row
+    return Link(person, system, sha256, datetime.fromisoformat(read_at), version)

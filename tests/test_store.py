@@ -1,5 +1,7 @@
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,8 @@ from kit.photos import PhotoStore, Reading
 
 MONDAY = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ANNA, BORIS = b"the photo of Anna", b"the photo of Boris"
+# Written by the kit when links had no version: Anna's photo and that Boris had none, in SharePoint on Monday.
+VERSION_1 = Path(__file__).with_name("photos_version_1.sqlite")
 
 
 @pytest.fixture
@@ -130,10 +134,84 @@ def test_another_database_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "other.sqlite") as connection:
         connection.execute("CREATE TABLE other (id)")
     connection.close()
-    with pytest.raises(OutputError, match="schema version 0, not 1"):
+    with pytest.raises(OutputError, match="schema version 0, not 2"):
         PhotoStore(tmp_path / "other.sqlite")
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(OutputError, match="nowhere"):
         PhotoStore(tmp_path / "nowhere" / "photos.sqlite")
+
+
+def test_the_version_of_a_photo_is_held_with_it(store):
+    store.record([Reading("anna", "sharepoint", ANNA, MONDAY, "version 7")])
+    held = store.held("anna", "sharepoint")
+    assert (held.version, store.get(held.sha256)) == ("version 7", ANNA)
+
+
+def test_a_photo_without_a_version_has_an_empty_one(store):
+    store.record([Reading("anna", "active_directory", ANNA, MONDAY)])
+    assert store.held("anna", "active_directory").version == ""
+
+
+def test_the_same_photo_can_be_linked_again_with_its_version(store):
+    sha256 = store.put(ANNA)
+    made = store.link("anna", "sharepoint", sha256, MONDAY, version="version 7")
+    assert list(store.links()) == [made]
+    assert made.version == "version 7"
+
+
+def test_reading_again_at_the_same_time_replaces_the_version(store):
+    store.record([Reading("anna", "sharepoint", ANNA, MONDAY, "version 7")])
+    store.record([Reading("anna", "sharepoint", None, MONDAY)])
+    assert store.held("anna", "sharepoint").version == ""
+
+
+@pytest.fixture
+def old_file(tmp_path):
+    return Path(shutil.copy(VERSION_1, tmp_path / "photos.sqlite"))
+
+
+def schema_version(path):
+    with sqlite3.connect(path) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return version
+
+
+def old_links(store):
+    return [(link.person, link.read_at, link.version) for link in store.links()]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_of_version_1_is_read(old_file, read_only):
+    with PhotoStore(old_file, read_only=read_only) as store:
+        assert old_links(store) == [("anna", MONDAY, ""), ("boris", MONDAY, "")]
+        assert store.get(store.held("anna", "sharepoint").sha256) == ANNA
+        assert store.held("boris", "sharepoint").sha256 is None
+
+
+@pytest.mark.parametrize(("read_only", "version"), [(False, 2), (True, 1)])
+def test_a_file_of_version_1_is_brought_up_to_date_only_for_writing(old_file, read_only, version):
+    PhotoStore(old_file, read_only=read_only).close()
+    assert schema_version(old_file) == version
+
+
+def test_a_file_of_version_1_takes_versions(old_file):
+    with PhotoStore(old_file) as store:
+        store.record([Reading("anna", "sharepoint", BORIS, MONDAY + timedelta(days=1), "version 7")])
+    with PhotoStore(old_file) as store:
+        assert [link.version for link in store.links(person="anna")] == ["", "version 7"]
+
+
+def test_two_connections_may_bring_a_file_up_to_date_at_once(old_file):
+    with PhotoStore(old_file, read_only=True) as reader, PhotoStore(old_file), PhotoStore(old_file) as store:
+        assert old_links(store) == old_links(reader)
+
+
+def test_a_file_of_a_later_version_is_refused(old_file):
+    with sqlite3.connect(old_file) as connection:
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    with pytest.raises(OutputError, match="schema version 3, not 2"):
+        PhotoStore(old_file)

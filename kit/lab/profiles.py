@@ -8,12 +8,11 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from urllib.parse import quote
 
 from kit.errors import NotFoundError, ProtocolError
 from kit.lab.changes import ChangeLog
 from kit.lab.clock import Clock
-from kit.lab.picture_library import FOLDER, SIZES, PictureFile, PictureLibrary, renditions
+from kit.lab.picture_library import SIZES, Delivery, PictureFile, PictureLibrary, renditions
 from kit.profiles import normalise_account, picture_seconds
 
 _EMPTY_PROPERTIES = (
@@ -58,20 +57,23 @@ class ProfileStore:
         Thumbnails to make: name to longest side in pixels.
     change_page_size : int
         Rows of the change log given at once.
+
+    Attributes
+    ----------
+    library : PictureLibrary
+        The pictures' files.
     """
 
     def __init__(
         self, url: str, *, clock: Clock, sizes: Mapping[str, int] = SIZES, change_page_size: int = 1000
     ) -> None:
         self.log = ChangeLog(clock, change_page_size)
-        self._url = url
+        self.library = PictureLibrary(url)
         self._clock = clock
         self._sizes = dict(sizes)
-        self._library = PictureLibrary()
         self._profiles: dict[str, StoredProfile] = {}
         self._records: list[tuple[int, str]] = []
         self._last_record = 0
-        self._allowed: dict[str, frozenset[str]] = {}
         self._lock = threading.RLock()
 
     def create(self, account_name: str, properties: Mapping[str, str]) -> None:
@@ -151,11 +153,21 @@ class ProfileStore:
         thumbnails = renditions(photo, self._sizes)
         with self._lock:
             stored = self.get(account_name)
-            for size, content in thumbnails.items():
-                path = self.picture_path(stored.account_name, size)
-                self._library.save(path, content, "image/jpeg", self._clock.now())
-            url = self._url + quote(self.picture_path(stored.account_name, "M"))
+            self._delete_imported(stored)
+            url = self.library.save_thumbnails(stored.account_name, thumbnails, self._clock.now())
             self._set_picture(stored, url, placeholder="0")
+
+    def import_picture(self, account_name: str, photo: bytes) -> None:
+        """Set a person's picture as an import from Active Directory does: one raw file, a relative address.
+
+        It stays like that until ``Update-SPProfilePhotoStore`` makes thumbnails of it, which is an `upload`.
+        """
+        with self._lock:
+            stored = self.get(account_name)
+            self._delete_files(stored)
+            path = self.library.imported_path(stored.record)
+            self.library.save(path, photo, "image/jpeg", self._clock.now())
+            self._set_picture(stored, path, placeholder="0")
 
     def remove_picture(self, account_name: str) -> None:
         """Take a person's picture away, files and address."""
@@ -170,14 +182,33 @@ class ProfileStore:
         """Put other bytes under a thumbnail's name behind the profile's back: no property changes."""
         with self._lock:
             path = self.picture_path(self.get(account_name).account_name, size)
-            self._library.save(path, content, content_type, self._clock.now())
+            self.library.save(path, content, content_type, self._clock.now())
+
+    def delete_file(self, account_name: str, size: str) -> None:
+        """Delete a thumbnail behind the profile's back, as a failed script leaves a set incomplete."""
+        with self._lock:
+            self.library.delete(self.picture_path(self.get(account_name).account_name, size))
+
+    def deliver(self, account_name: str, delivery: Delivery, times: int | None = None) -> None:
+        """Have a person's picture files answered in a way of their own.
+
+        Parameters
+        ----------
+        account_name : str
+        delivery : Delivery
+        times : int or None
+            For so many requests per file; None for all.
+        """
+        with self._lock:
+            for path in self._paths(self.get(account_name)):
+                self.library.deliver(path, delivery, times)
 
     def forbid(self, account_name: str, allowed: Collection[str]) -> None:
         """Let only these accounts read a person's picture files."""
         with self._lock:
-            readers = frozenset(normalise_account(name) for name in allowed)
-            for size in self._sizes:
-                self._allowed[self.picture_path(self.get(account_name).account_name, size).lower()] = readers
+            readers = {normalise_account(name) for name in allowed}
+            for path in self._paths(self.get(account_name)):
+                self.library.restrict(path, readers)
 
     def count(self) -> int:
         """Return the number of profiles."""
@@ -216,21 +247,27 @@ class ProfileStore:
 
     def file(self, path: str) -> PictureFile | None:
         """Return the file at a server-relative path, or None."""
-        return self._library.get(path)
+        return self.library.get(path)
 
     def may_read(self, path: str, user: str) -> bool:
         """Say whether an account may read the file at a path."""
-        with self._lock:
-            allowed = self._allowed.get(path.lower())
-        return allowed is None or normalise_account(user) in allowed
+        return self.library.may_read(path, normalise_account(user))
 
     def picture_path(self, account_name: str, size: str) -> str:
         r"""Return the server-relative path of a thumbnail, ``.../CONTOSO_anna_MThumb.jpg``."""
-        return f"{FOLDER}/{account_name.replace(chr(92), '_')}_{size}Thumb.jpg"
+        return self.library.path(account_name, size)
+
+    def _paths(self, stored: StoredProfile) -> list[str]:
+        """Return where a person's files are, or would be."""
+        thumbnails = [self.picture_path(stored.account_name, size) for size in self._sizes]
+        return [*thumbnails, self.library.imported_path(stored.record)]
 
     def _delete_files(self, stored: StoredProfile) -> None:
-        for size in self._sizes:
-            self._library.delete(self.picture_path(stored.account_name, size))
+        self.library.delete_thumbnails(stored.account_name, self._sizes)
+        self._delete_imported(stored)
+
+    def _delete_imported(self, stored: StoredProfile) -> None:
+        self.library.delete(self.library.imported_path(stored.record))
 
     def _set_picture(self, stored: StoredProfile, url: str, *, placeholder: str) -> None:
         # Whole seconds: two pictures in the same second must still be two changes.
