@@ -1,4 +1,4 @@
-"""What SharePoint says of a person: profiles and the rows of their change log, as plain values."""
+"""What SharePoint says of a person: profiles as plain values, and the one form of an account name."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from kit.errors import ProtocolError
-from kit.soap import integer
 
-_WINDOWS_CLAIM = re.compile(r"^(i:0#\.w\|)+", re.IGNORECASE)
+# An identity claim of a Windows account, encoded; "i:" is left out where only identities can stand.
+_WINDOWS_CLAIM = re.compile(r"^((?:i:)?0#\.w\|)+", re.IGNORECASE)
 
 
 def normalise_account(name: str) -> str:
     r"""Return an account name in the one form by which accounts are compared.
 
     Windows accounts lose the claim prefix that claims-mode web applications put in front; everything becomes
-    lower case. Other claims (SAML, forms) keep their prefix. Blanks stay: SharePoint takes a name with a
-    trailing blank for another account.
+    lower case. Other claims (trusted provider, forms, and a Windows account named by its SID) keep their
+    prefix: they are other accounts, also where the same person is behind them. Blanks stay: SharePoint takes
+    a name with a trailing blank for another account.
 
     Examples
     --------
     >>> normalise_account(r"i:0#.w|CONTOSO\Anna")
     'contoso\\anna'
     >>> normalise_account(r"CONTOSO\Anna")
+    'contoso\\anna'
+    >>> normalise_account(r"0#.w|contoso\anna")
     'contoso\\anna'
     >>> normalise_account("i:05.t|adfs|Anna@contoso.example")
     'i:05.t|adfs|anna@contoso.example'
@@ -172,41 +175,6 @@ class UnreadableProfile:
     account: str = ""
 
 
-@dataclass(frozen=True)
-class Change:
-    """One row of the profile change log (``UserProfileChangeData``).
-
-    ``change_types`` and ``object_types`` are sets: on the wire they are blank-separated lists.
-    """
-
-    event: int
-    account: str
-    change_types: frozenset[str]
-    object_types: frozenset[str]
-    time: datetime | None
-    property_name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Changes:
-    """The change log since a token.
-
-    Parameters
-    ----------
-    changes : tuple[Change, ...]
-        Oldest first.
-    token : str
-        Where to go on the next time.
-    gap : bool
-        True when the token asked with was refused: changes before ``token`` may be lost.
-    """
-
-    changes: tuple[Change, ...]
-    token: str
-    gap: bool = False
-
-
 def properties(data: Iterable[Element]) -> dict[str, str]:
     """Return the values in a series of SOAP ``PropertyData`` by name, as in `Profile`."""
     return {
@@ -239,29 +207,3 @@ def person(payload: Any) -> Profile | None:  # noqa: ANN401 - any JSON may come
             what, f"it has no UserProfileProperties ({error})", "check the address"
         ) from error
     return Profile.of(found)
-
-
-def change(row: Element) -> Change:
-    """Return a row of the change log from its ``UserProfileChangeData``."""
-
-    def text(name: str) -> str:
-        return (row.findtext(f"{{*}}{name}") or "").strip()
-
-    return Change(
-        event=integer(text("Id")),
-        account=normalise_account(text("UserAccountName")),
-        change_types=frozenset(text("ChangeType").split()),
-        object_types=frozenset(text("ObjectType").split()),
-        time=_time(text("EventTime")),
-        property_name=text("PropertyName"),
-        value=text("Value"),
-    )
-
-
-def _time(text: str) -> datetime | None:
-    """Return an ``xs:dateTime`` as UTC; one without a zone is taken for UTC, which is unproven."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

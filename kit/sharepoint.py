@@ -6,66 +6,41 @@ every profile the count counts, the form of an unknown user's answer, and what a
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from http import HTTPStatus
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import TracebackType
-from typing import Any
-from urllib.parse import quote, urljoin
 from xml.etree.ElementTree import Element
 
 import requests
 from requests.adapters import BaseAdapter
 
-from kit import profiles, soap
+from kit import capabilities, downloads, profiles, rest, search, soap
+from kit.capabilities import Capabilities
+from kit.changes import Change, ChangeLog, Changes, Gap
 from kit.endpoint import Endpoint
-from kit.errors import NotFoundError, ProtocolError, SignInError
-from kit.pictures import Picture
-from kit.profiles import Change, Changes, Profile, UnreadableProfile, claim, normalise_account
+from kit.errors import ProtocolError
+from kit.manners import Manners
+from kit.pictures import Picture, Version
+from kit.profiles import Profile, UnreadableProfile, claim, normalise_account
+from kit.search import SearchPerson
+from kit.walk import walk
 from kit.web import WebSession, correlation
 
 __all__ = [
+    "Capabilities",
     "Change",
     "Changes",
+    "Gap",
     "Picture",
     "Profile",
+    "SearchPerson",
     "SharePoint",
     "UnreadableProfile",
+    "Version",
     "normalise_account",
 ]
 
-logger = logging.getLogger(__name__)
-
 _PROFILES = "UserProfileService"
-_CHANGES = "UserProfileChangeService"
-_PEOPLE_MANAGER = "_api/SP.UserProfiles.PeopleManager"
-_LONGEST_REDIRECT_CHAIN = 5
-_MOST_UNREADABLE_IN_A_ROW = 25
-
-# Every flag of UserProfileChangeQuery is mandatory, in this order (the base type's first).
-_WANTED = {"SingleValueProperty", "Add", "Update", "Delete", "UserProfile"}
-_CHANGE_QUERY = "".join(
-    f"<{flag}>{str(flag in _WANTED).lower()}</{flag}>"
-    for flag in (
-        "SingleValueProperty",
-        "MultiValueProperty",
-        "Custom",
-        "Add",
-        "Update",
-        "UpdateMetadata",
-        "Delete",
-        "Anniversary",
-        "DistributionListMembership",
-        "SiteMembership",
-        "QuickLink",
-        "Colleague",
-        "WebLog",
-        "PersonalizationSite",
-        "UserProfile",
-        "OrganizationMembership",
-    )
-)
 
 
 class SharePoint:
@@ -84,10 +59,19 @@ class SharePoint:
         self,
         endpoint: Endpoint,
         *,
+        manners: Manners = Manners(),  # noqa: B008 - frozen
+        hosts: Collection[str] = (),
+        use_proxy: bool = False,
         transport: BaseAdapter | None = None,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._web = WebSession(endpoint, transport=transport)
+        self._web = WebSession(
+            endpoint, manners=manners, hosts=hosts, use_proxy=use_proxy, transport=transport, wait=wait
+        )
+        self._endpoint, self._transport = endpoint, transport
         self._soap = soap.Client(self._web)
+        self._pictures = downloads.Client(self._web)
+        self._changes = ChangeLog(self._soap)
         self.url = self._web.url
 
     def count(self) -> int:
@@ -97,9 +81,9 @@ class SharePoint:
     def profiles(self) -> Iterator[Profile | UnreadableProfile]:
         """Walk through every profile, in the order of record numbers.
 
-        ``NextValue`` of one answer is the record number to ask for next, with holes between, and -1 at the
-        end. An answer that cannot be read gives an `UnreadableProfile`, and the walk goes on after it. A walk
-        during a profile import can miss or repeat people: ``profile_guid`` tells.
+        An answer that cannot be read gives an `UnreadableProfile`, and the walk goes on after it. A walk
+        during a profile import can miss or repeat people: ``profile_guid`` tells. A person can have two
+        profiles, as after a move to another kind of claim: each has its own account.
 
         Yields
         ------
@@ -111,26 +95,7 @@ class SharePoint:
         ProtocolError
             The walk turns in circles, or answer after answer cannot be read.
         """
-        index, unreadable = -1, 0
-        while True:
-            response = self._soap.exchange(_PROFILES, "GetUserProfileByIndex", f"<index>{index}</index>")
-            found: Profile | UnreadableProfile | None
-            try:
-                found, following = _indexed(self._soap.accept(response, "GetUserProfileByIndex"), index)
-                unreadable = 0
-            except ProtocolError as error:
-                unreadable += 1
-                if unreadable > _MOST_UNREADABLE_IN_A_ROW:
-                    raise
-                found, following = _unreadable(response.content, index, error)
-            if found:
-                yield found
-            if following == -1:
-                return
-            if following <= index:
-                what = f"the profile walk went from record {index} to {following}"
-                raise ProtocolError(what, "the service turns in circles", "repeat when no import is running")
-            index = following
+        return walk(self._soap)
 
     def profile(self, account_name: str) -> Profile | None:
         """Return one account's profile by SOAP, or None when it has none.
@@ -139,15 +104,30 @@ class SharePoint:
         ----------
         account_name : str
             Classic or claim form.
+
+        Raises
+        ------
+        ProtocolError
+            The answer is another account's profile.
         """
-        # A live server wants a capital A in this one operation; the published description has a small one.
-        request = f"<AccountName>{soap.escape(account_name)}</AccountName>"
+        # Live servers read AccountName, the published description says accountName, and a server that reads
+        # neither answers with the caller's own profile (MS-UPSWS) or may even create that. So both are sent:
+        # .NET passes over an element that it does not know, which is an inference for this service.
+        name = soap.escape(account_name)
+        request = f"<AccountName>{name}</AccountName><accountName>{name}</accountName>"
         response = self._soap.exchange(_PROFILES, "GetUserProfileByName", request)
         if _tells_unknown_user(soap.fault(soap.body(response.content)), account_name):
             return None
         element = self._soap.accept(response, "GetUserProfileByName")
         found = profiles.properties(element.iterfind("{*}GetUserProfileByNameResult/{*}PropertyData"))
-        return Profile.of(found) if found else None
+        if not found:
+            return None
+        answered = Profile.of(found)
+        if answered.account != normalise_account(account_name):
+            what = f"asked for {account_name!r}, {self.url} answered with {answered.account_name!r}"
+            cause = "the service did not read the name, or knows the person by another"
+            raise ProtocolError(what, f"{cause}{correlation(response)}", "ask as the walk names the person")
+        return answered
 
     def properties_for(self, account_name: str, *, light: bool = False) -> Profile | None:
         """Return one account's profile by REST, or None when it has none.
@@ -159,14 +139,34 @@ class SharePoint:
         light : bool
             Ask for light JSON instead of verbose JSON; the profile is the same.
         """
-        literal = quote("'" + claim(account_name).replace("'", "''") + "'", safe="")
-        accept = f"application/json;odata={'minimalmetadata' if light else 'verbose'}"
-        path = f"{_PEOPLE_MANAGER}/GetPropertiesFor(accountName=@v)?@v={literal}"
-        return profiles.person(_json(self._web.expect("GET", path, headers={"Accept": accept})))
+        name = rest.literal(claim(account_name))
+        path = f"{rest.PEOPLE_MANAGER}/GetPropertiesFor(accountName=@v)?@v={name}"
+        return profiles.person(rest.read(self._web, path, rest.LIGHT if light else rest.VERBOSE))
+
+    def search_people(self, words: str = "*") -> Iterator[SearchPerson]:
+        """Ask people search who has a profile: a second opinion, and never evidence that somebody has none.
+
+        The index lags behind the crawl and leaves out who may not be seen; see `kit.search`.
+
+        Parameters
+        ----------
+        words : str
+            In the keyword query language; everyone by default.
+
+        Yields
+        ------
+        SearchPerson
+            In the order of the index.
+        """
+        return search.people(self._web, words)
+
+    def capabilities(self) -> Capabilities:
+        """Ask for the server's version, its zone and what it offers this account; see `kit.capabilities`."""
+        return capabilities.probe(self._web, self._endpoint, self._transport)
 
     def current_token(self) -> str:
         """Return the token of this moment in the change log; opaque, and good for 14 days."""
-        return self._soap.result(_CHANGES, "GetCurrentChangeToken").text or ""
+        return self._changes.current_token()
 
     def changes(self, token: str = "") -> Changes:
         """Return every change of profiles and of their single values since a token, all pages together.
@@ -179,62 +179,41 @@ class SharePoint:
         Returns
         -------
         Changes
-            With ``gap`` set and nothing in it when the token was refused but the service answers: the token
-            has expired, and what happened before the new one can be learnt only by comparing profiles.
-        """
-        rows: list[Change] = []
-        try:
-            page, following = self._page(token)
-        except ProtocolError as error:
-            fresh = self.current_token()
-            logger.warning("the change log has a gap: %s", error)
-            return Changes((), fresh, gap=True)
-        while page:
-            rows += page
-            asked = following
-            page, following = self._page(asked)
-            if page and following == asked:
-                what = "reading the change log came to no end"
-                raise ProtocolError(what, "the service gave the same token twice", "report the farm's build")
-        return Changes(tuple(rows), following)
+            With ``gap`` set, and all that the log still holds, when the token was refused but the service
+            answers: it has expired, and what happened before can be learnt only by comparing profiles.
 
-    def picture(self, url: str, *, etag: str = "") -> Picture:
+        Raises
+        ------
+        ProtocolError
+            The service refuses every token, or its answers come to no end.
+        """
+        return self._changes.since(token)
+
+    def picture(self, url: str, *, size: str = "", known: Version | None = None, site: str = "") -> Picture:
         """Fetch a picture and judge what came; one person's trouble is a value, not an exception.
 
         Parameters
         ----------
         url : str
-            ``PictureURL`` of a profile, absolute or relative to the site.
-        etag : str
+            ``PictureURL`` of a profile, absolute or relative.
+        size : str
+            ``S``, ``M`` or ``L``: that thumbnail instead of the one the address names; empty for the named
+            one, which is what the synchronization service downloads.
+        known : Version or None
             Version already held: an unchanged file then gives ``not_modified`` and no bytes.
+        site : str
+            Address of the My Site host, which a relative ``PictureURL`` is relative to; empty for this site.
 
         Raises
         ------
         UnreachableError
-            The server cannot be reached at all.
+            This site cannot be reached at all; another host's silence is a value.
         CertificateError
-            Its certificate is not trusted.
+            This site's certificate is not trusted.
+        ParameterError
+            There is no such size.
         """
-        if not url:
-            return Picture.without_answer(url, "missing")
-        headers = {"If-None-Match": etag} if etag else {}
-        address, redirects = url, 0
-        try:
-            address = urljoin(f"{self.url}/", url)
-            response = self._web.send("GET", address, headers=headers)
-            while response.is_redirect and redirects < _LONGEST_REDIRECT_CHAIN:
-                redirects += 1
-                address = urljoin(address, response.headers["Location"])
-                response = self._web.send("GET", address, headers=headers)
-        except SignInError:
-            return Picture.without_answer(address, "forbidden", HTTPStatus.UNAUTHORIZED)
-        except (NotFoundError, ValueError) as error:
-            logger.info("no picture at %r: %s", url, error)
-            return Picture.without_answer(address, "missing")
-        except ProtocolError as error:
-            logger.info("no picture at %r: %s", url, error)
-            return Picture.without_answer(address, "not_an_image")
-        return Picture.of(response)
+        return self._pictures.picture(url, size=size, known=known, site=site)
 
     def call(self, service: str, operation: str, body: str) -> Element:
         """Make one SOAP call.
@@ -276,15 +255,7 @@ class SharePoint:
         headers : Mapping[str, str] or None
             Further headers.
         """
-        verbose = {"Accept": "application/json;odata=verbose"}
-        context = _json(self._web.expect("POST", "_api/contextinfo", headers=verbose, data=b""))
-        try:
-            digest = str(context["d"]["GetContextWebInformation"]["FormDigestValue"])
-        except (KeyError, TypeError) as error:
-            what = f"{self.url}/_api/contextinfo gave no form digest"
-            raise ProtocolError(what, "the answer has another shape", "check the address") from error
-        signed = {**verbose, "X-RequestDigest": digest, **(headers or {})}
-        return self._web.expect("POST", path, data=content, headers=signed)
+        return rest.write(self._web, path, content, headers or {})
 
     def close(self) -> None:
         """Close every connection."""
@@ -298,37 +269,6 @@ class SharePoint:
     ) -> None:
         self.close()
 
-    def _page(self, token: str) -> tuple[list[Change], str]:
-        """Return one page of the change log and the token after it."""
-        if token:
-            after = f"<changeToken>{soap.escape(token)}</changeToken>"
-            query = f"<changeQuery>{_CHANGE_QUERY}</changeQuery>"
-            result = self._soap.result(_CHANGES, "GetChanges", after + query)
-        else:
-            result = self._soap.result(_CHANGES, "GetAllChanges")
-        rows = [profiles.change(row) for row in result.iterfind("{*}Changes/{*}UserProfileChangeData")]
-        return rows, result.findtext("{*}ChangeToken") or ""
-
-
-def _indexed(response: Element, index: int) -> tuple[Profile | None, int]:
-    """Return the profile in an answer of the walk, if any, and the record number to ask for next."""
-    result = "{*}GetUserProfileByIndexResult"
-    found = profiles.properties(response.iterfind(f"{result}/{{*}}UserProfile/{{*}}PropertyData"))
-    if not found:
-        return None, -1  # without a profile the walk is over, whatever NextValue says
-    return Profile.of(found, index), soap.integer(response.findtext(f"{result}/{{*}}NextValue"))
-
-
-def _unreadable(content: bytes, index: int, error: ProtocolError) -> tuple[UnreadableProfile, int]:
-    """Return what can be saved of an answer that is no proper XML; where nothing can, go on by one record."""
-    lost = UnreadableProfile(index, error.kind, str(error))
-    try:
-        found, following = _indexed(soap.body(soap.legible(content)), index)
-    except ProtocolError as hopeless:
-        logger.info("record %d: %s", index, hopeless)
-        found = None
-    return (replace(lost, account=found.account), following) if found else (lost, max(index, 0) + 1)
-
 
 def _tells_unknown_user(reason: str, account_name: str) -> bool:
     """Say whether a fault is about an account without a profile.
@@ -338,12 +278,3 @@ def _tells_unknown_user(reason: str, account_name: str) -> bool:
     named = "\\" in account_name and account_name.lower() in reason.lower()
     known = any(words in reason.lower() for words in ("could not be found", "user not found"))
     return (named or known) and not soap.denies(reason)
-
-
-def _json(response: requests.Response) -> Any:  # noqa: ANN401 - any JSON may come
-    try:
-        return response.json()
-    except ValueError as error:
-        what = f"the answer of {response.url} could not be read"
-        cause = f"it is {response.headers.get('Content-Type', '')!r}, not JSON{correlation(response)}"
-        raise ProtocolError(what, cause, "check the address") from error

@@ -15,6 +15,8 @@ from kit.errors import ProtocolError, RightsError
 from kit.web import WebSession, correlation
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+ENVELOPE_12 = "http://www.w3.org/2003/05/soap-envelope"
+"""SOAP 1.2, which the services speak too; `Client` does not."""
 # The documentation pages show https in this name; the wire has http.
 _SERVICES = "http://microsoft.com/webservices/SharePointPortalServer"
 
@@ -45,16 +47,16 @@ def escape(text: str) -> str:
     return _ILLEGAL.sub(lambda found: f"&#x{ord(found[0]):X};", escape_markup(text))
 
 
-def envelope(content: str) -> bytes:
-    """Return a whole message around the content of its body."""
+def envelope(content: str, version: str = ENVELOPE) -> bytes:
+    """Return a whole message around the content of its body; the version is that of its namespace."""
     return (
-        f'<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{ENVELOPE}" '
+        f'<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{version}" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
         f"<soap:Body>{content}</soap:Body></soap:Envelope>"
     ).encode()
 
 
-def body(message: bytes) -> Element:
+def body(message: bytes, version: str = ENVELOPE) -> Element:
     """Return the element inside a message's body: a request, a response or a fault.
 
     Raises
@@ -67,7 +69,7 @@ def body(message: bytes) -> Element:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         what = f"an answer of {len(message)} bytes could not be read"
         raise ProtocolError(what, f"it is not XML ({error})", "check the address or the record") from error
-    inside = root.find(f"{{{ENVELOPE}}}Body/*")
+    inside = root.find(f"{{{version}}}Body/*")
     if inside is None:
         what = f"an answer with root element {root.tag!r} could not be read"
         raise ProtocolError(what, "it is not a SOAP message", "check the address")
@@ -132,7 +134,8 @@ class Client:
     def exchange(self, service: str, operation: str, content: str = "") -> requests.Response:
         """Send a call and return the answer, which may still be a fault.
 
-        No form digest: known clients send none, not even to write.
+        No form digest: known clients send none, not even to write. A write is not repeated once it may have
+        arrived.
 
         Raises
         ------
@@ -147,6 +150,7 @@ class Client:
             HTTPStatus.INTERNAL_SERVER_ERROR,
             data=envelope(f'<{operation} xmlns="{space}">{content}</{operation}>'),
             headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{space}/{operation}"'},
+            repeatable=operation.startswith("Get"),
         )
         kind = response.headers.get("Content-Type", "")
         if "xml" not in kind:

@@ -15,12 +15,11 @@ from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain
 from kit.lab.picture_library import renditions
 from kit.lab.profiles import ProfileStore
+from kit.lab.variant import Variant
 
 ANNA, BERIT, MANAGER = "CONTOSO\\anna", "CONTOSO\\berit", "CONTOSO\\manager"
 PASSWORD = "Correct horse 1"
 SPACE = soap.namespace("UserProfileService")
-PEOPLE = "/_api/SP.UserProfiles.PeopleManager"
-SET_PICTURE = f"{PEOPLE}/SetMyProfilePicture"
 PICTURE = "/User%20Photos/Profile%20Pictures/CONTOSO_anna_MThumb.jpg"
 
 
@@ -140,10 +139,27 @@ def test_beyond_the_last_profile_there_is_none(send):
     assert (account_at(answer), next_value(answer)) == (None, -1)
 
 
-@pytest.mark.parametrize(("parameter", "status"), [("AccountName", 200), ("accountName", 500)])
-def test_get_by_name_is_case_sensitive(send, parameter, status):
-    answer = call(send, "GetUserProfileByName", f"<{parameter}>{ANNA}</{parameter}>")
-    assert answer.status_code == status
+def named(answer):
+    data = soap.body(answer.content).iterfind("{*}GetUserProfileByNameResult/{*}PropertyData")
+    return next(row.findtext(".//{*}Value") for row in data if row.findtext("{*}Name") == "AccountName")
+
+
+@pytest.mark.parametrize(
+    ("variant", "parameter", "answered"),
+    [
+        ("AccountName", "AccountName", BERIT),
+        ("AccountName", "accountName", ANNA),
+        ("accountName", "AccountName", ANNA),
+        ("accountName", "accountName", BERIT),
+    ],
+)
+def test_a_name_in_the_wrong_spelling_is_no_name_and_gives_the_callers_profile(
+    send, farm, variant, parameter, answered
+):
+    farm.variant = Variant(name_parameter=variant)
+    answer = call(send, "GetUserProfileByName", f"<{parameter}>{BERIT}</{parameter}>")
+    farm.variant = Variant()
+    assert named(answer) == answered
 
 
 def test_an_unknown_user_is_a_fault_with_the_known_text(send):
@@ -192,69 +208,48 @@ def test_one_accounts_changes(send):
     assert found == {(BERIT, "Add", "UserProfile")}
 
 
-# REST
+NEWER = "http://www.w3.org/2003/05/soap-envelope"
 
 
-def digest(send):
-    answer = send("POST", "/_api/contextinfo", headers={"Accept": "application/json;odata=verbose"})
-    return answer.json()["d"]["GetContextWebInformation"]
+def call_12(send, operation, content=""):
+    return send(
+        "POST",
+        "/_vti_bin/UserProfileService.asmx",
+        data=soap.envelope(f'<{operation} xmlns="{SPACE}">{content}</{operation}>', NEWER),
+        headers={"Content-Type": f'application/soap+xml; charset=utf-8; action="{SPACE}/{operation}"'},
+    )
 
 
-def test_a_form_digest_lasts_half_an_hour(send):
-    assert digest(send)["FormDigestTimeoutSeconds"] == 1800
+def test_soap_12_is_answered_in_its_own_envelope_and_type(send):
+    answer = call_12(send, "GetUserProfileCount")
+    assert answer.headers["Content-Type"] == "application/soap+xml; charset=utf-8"
+    assert soap.body(answer.content, NEWER).findtext("{*}GetUserProfileCountResult") == "3"
 
 
-@pytest.mark.parametrize("value", [None, "", "0x00,yesterday", "0x00,01 Jan 2020 00:00:00 -0000"])
-def test_a_write_without_a_good_digest_is_refused(send, value):
-    headers = {} if value is None else {"X-RequestDigest": value}
-    answer = send("POST", SET_PICTURE, data=photo(), headers=headers)
-    assert (answer.status_code, answer.json()["error"]["code"].split(",")[0]) == (403, "-2130575252")
+def test_a_soap_12_fault_has_the_newer_shape(send):
+    answer = call_12(send, "GetUserProfileByName", "<AccountName>CONTOSO\\nobody</AccountName>")
+    fault = soap.body(answer.content, NEWER)
+    codes = (fault.findtext("{*}Code/{*}Value"), "could not be found" in fault.findtext("{*}Reason/{*}Text"))
+    assert (answer.status_code, *codes) == (500, "soap:Receiver", True)
 
 
-def test_an_expired_digest_is_refused(send, farm):
-    value = digest(send)["FormDigestValue"]
-    farm.clock.set_offset(timedelta(minutes=31))
-    answer = send("POST", SET_PICTURE, data=photo(), headers={"X-RequestDigest": value})
-    farm.clock.set_offset(timedelta(0))
-    assert answer.status_code == 403
+@pytest.mark.parametrize("service", ["UserProfileService", "userprofilechangeservice"])
+def test_a_service_describes_itself(send, service):
+    answer = send("GET", f"/_vti_bin/{service}.asmx?WSDL")
+    kind, address = answer.headers["Content-Type"], f'location="{answer.url.partition("?")[0]}"'
+    assert (kind, address in answer.text) == ("text/xml; charset=utf-8", True)
 
 
-def test_the_digest_of_another_user_is_refused(send, farm):
-    value = farm.digest(BERIT, farm.clock.now())
-    assert send("POST", SET_PICTURE, data=photo(), headers={"X-RequestDigest": value}).status_code == 403
+def test_a_hardened_farm_does_not_describe_itself(send, farm):
+    farm.variant = Variant(describes_itself=False)
+    answer = send("GET", "/_vti_bin/UserProfileService.asmx?wsdl")
+    farm.variant = Variant()
+    assert answer.status_code == 404
 
 
-def test_what_is_not_an_image_is_refused(send):
-    headers = {"X-RequestDigest": digest(send)["FormDigestValue"], "Accept": "application/json"}
-    answer = send("POST", SET_PICTURE, data=b"<html>", headers=headers)
-    assert (answer.status_code, "not a whole image" in answer.text) == (500, True)
-
-
-def test_my_properties_are_the_callers(send):
-    answer = send("GET", f"{PEOPLE}/GetMyProperties", headers={"Accept": "application/json;odata=verbose"})
-    assert answer.json()["d"]["AccountName"] == "i:0#.w|contoso\\anna"
-
-
-def test_only_the_rest_picture_address_has_a_cache_buster(send, farm):
-    path = f"{PEOPLE}/GetPropertiesFor(accountName=@v)?@v='i%3A0%23.w%7Ccontoso%5Canna'"
-    person = send("GET", path, headers={"Accept": "application/json"}).json()
-    stored = farm.store.get(ANNA).properties
-    values = {pair["Key"]: pair["Value"] for pair in person["UserProfileProperties"]}
-    assert person["PictureUrl"] == f"{stored['PictureURL']}?t={stored['SPS-PictureTimestamp']}"
-    assert values["PictureURL"] == stored["PictureURL"]
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        ("application/json;odata=verbose", {"d": {"GetPropertiesFor": None}}),
-        ("application/json", {"odata.null": True}),
-    ],
-)
-def test_an_unknown_person_is_null(send, accept, expected):
-    path = f"{PEOPLE}/getpropertiesfor(accountname=@v)?@v='i%3A0%23.w%7Ccontoso%5Cnobody'"
-    answer = send("GET", path, headers={"Accept": accept})
-    assert (answer.status_code, answer.json()) == (200, expected)
+def test_an_unknown_property_is_a_fault(send):
+    answer = call(send, "GetUserPropertyByAccountName", f"<accountName>{ANNA}</accountName>")
+    assert "Property Not Found" in soap.fault(soap.body(answer.content))
 
 
 # Picture library

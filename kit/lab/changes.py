@@ -52,7 +52,7 @@ class ChangeLog:
     clock : Clock
         The farm's time.
     page_size : int
-        Rows given at once; the product's limit is not documented.
+        Rows given at once; 1,000 as the product's reference says of ``GetChanges``.
     """
 
     def __init__(self, clock: Clock, page_size: int = 1000) -> None:

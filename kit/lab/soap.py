@@ -5,53 +5,89 @@ Only operations whose messages are known from a source are here; every other one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from xml.etree.ElementTree import Element
 
 from kit import soap
-from kit.errors import KitError, RightsError
+from kit.errors import KitError, NotFoundError, RightsError
 from kit.lab.changes import ChangeRow
 from kit.lab.profiles import ProfileStore, StoredProfile
+from kit.lab.variant import Variant
 from kit.profiles import normalise_account
 from kit.soap import escape
 
 _GUID_TYPE = 'xmlns:q="http://microsoft.com/wsdl/types/" xsi:type="q:guid"'
 _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
+_CONTENT_TYPE_12 = "application/soap+xml"
+_WRITES = frozenset({"ModifyUserPropertyByAccountName", "CreateUserProfileByAccountName"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One message as it came in, and from whom.
+
+    Parameters
+    ----------
+    content_type, action : str
+        The headers; ``action`` is ``SOAPAction``, which SOAP 1.2 has in the content type instead.
+    message : bytes
+        The request.
+    user : str
+        The caller's account.
+    roles : frozenset[str]
+        What the caller may do.
+    """
+
+    content_type: str
+    action: str
+    message: bytes
+    user: str
+    roles: frozenset[str]
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether the message is SOAP 1.2."""
+        return self.content_type.lower().startswith(_CONTENT_TYPE_12)
+
+    @property
+    def version(self) -> str:
+        """The namespace of the message's envelope."""
+        return soap.ENVELOPE_12 if self.is_newer else soap.ENVELOPE
+
+    @property
+    def named_action(self) -> str:
+        """The action without its quotes; empty where SOAP 1.2 leaves it out."""
+        if not self.is_newer:
+            return self.action.strip('"')
+        found = re.search(r'action="?([^";]*)', self.content_type)
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One call: the operation's element, its service's namespace and what the caller may do."""
+    """One operation's element, its service's namespace, who asks and what kind of farm is asked."""
 
     element: Element
     namespace: str
-    roles: frozenset[str]
+    call: Call
+    variant: Variant
 
     def text(self, name: str) -> str:
         """Return a parameter, empty when it is missing; names are case-sensitive, as XML's are."""
         return self.element.findtext(f"{{{self.namespace}}}{name}") or ""
 
-    def require(self, role: str) -> None:
-        """Refuse a caller without a role.
-
-        Raises
-        ------
-        RightsError
-            The caller may not do this.
-        """
-        if role not in self.roles:
-            what = "Attempted to perform an unauthorized operation"
-            raise RightsError(what, "Manage Profiles is needed", "grant it in the service application")
+    def account(self, name: str = "accountName") -> str:
+        """Return the account in a parameter; the caller's own where there is none (MS-UPSWS 3.1.4.28)."""
+        return self.text(name) or self.call.user
 
 
 Operation = Callable[[ProfileStore, Request], str]
 
 
-def answer(
-    store: ProfileStore, service: str, action: str, message: bytes, roles: frozenset[str]
-) -> tuple[int, bytes]:
+def answer(store: ProfileStore, service: str, call: Call, variant: Variant) -> tuple[int, str, bytes]:
     """Answer one message.
 
     Parameters
@@ -60,38 +96,59 @@ def answer(
         The profiles.
     service : str
         ``UserProfileService`` or ``UserProfileChangeService``.
-    action : str
-        The SOAPAction header, quotes included.
-    message : bytes
-        The request.
-    roles : frozenset[str]
-        What the caller may do.
+    call : Call
+        The message.
+    variant : Variant
+        The farm's choices.
 
     Returns
     -------
-    tuple[int, bytes]
-        HTTP status, 500 for a fault as SOAP 1.1 asks, and the response message.
+    tuple[int, str, bytes]
+        HTTP status, 500 for a fault as SOAP 1.1 asks; content type; the response message.
     """
+    content_type = f"{_CONTENT_TYPE_12 if call.is_newer else 'text/xml'}; charset=utf-8"
+    status, content = _content(store, service, call, variant)
+    return status, content_type, soap.envelope(content, call.version)
+
+
+def _content(store: ProfileStore, service: str, call: Call, variant: Variant) -> tuple[int, str]:
     namespace = soap.namespace(service)
     try:
-        element = soap.body(message)
+        element = soap.body(call.message, call.version)
     except KitError as error:
-        return _fault("Client", f"Server was unable to read request. {error}")
+        return _fault(call, "Client", f"Server was unable to read request. {error}")
     name = element.tag.removeprefix(f"{{{namespace}}}")
-    if action.strip('"') != f"{namespace}/{name}":
-        return _fault("Client", f"Server did not recognize the value of HTTP Header SOAPAction: {action}.")
+    unnamed = call.is_newer and not call.named_action
+    if call.named_action != f"{namespace}/{name}" and not unnamed:
+        reason = f"Server did not recognize the value of HTTP Header SOAPAction: {call.action}."
+        return _fault(call, "Client", reason)
     operation = _SERVICES[service].get(name)
     if operation is None:
-        return _fault("Client", f"{name} is not modelled by this practice server.")
+        return _fault(call, "Client", f"{name} is not modelled by this practice server.")
     try:
-        result = operation(store, Request(element, namespace, roles))
+        if name in _WRITES | variant.guarded:
+            _require(call.roles, "profile-manager")
+        result = operation(store, Request(element, namespace, call, variant))
     except KitError as error:
-        return _fault("Server", f"Server was unable to process request. ---> {error.what}. {error.cause}.")
-    return 200, soap.envelope(f'<{name}Response xmlns="{namespace}">{result}</{name}Response>')
+        reason = f"Server was unable to process request. ---> {error.what}. {error.cause}."
+        return _fault(call, "Server", reason)
+    return 200, f'<{name}Response xmlns="{namespace}">{result}</{name}Response>'
 
 
-def _fault(code: str, text: str) -> tuple[int, bytes]:
-    return 500, soap.envelope(
+def _require(roles: frozenset[str], role: str) -> None:
+    if role not in roles:
+        what = "Attempted to perform an unauthorized operation"
+        raise RightsError(what, "Manage Profiles is needed", "grant it in the service application")
+
+
+def _fault(call: Call, code: str, text: str) -> tuple[int, str]:
+    if call.is_newer:
+        role = {"Client": "Sender", "Server": "Receiver"}[code]
+        return 500, (
+            f"<soap:Fault><soap:Code><soap:Value>soap:{role}</soap:Value></soap:Code><soap:Reason>"
+            f'<soap:Text xml:lang="en">{escape(text)}</soap:Text></soap:Reason><soap:Detail/></soap:Fault>'
+        )
+    return 500, (
         f"<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{escape(text)}</faultstring>"
         "<detail/></soap:Fault>"
     )
@@ -115,10 +172,13 @@ def _count(store: ProfileStore, _: Request) -> str:
 
 
 def _by_index(store: ProfileStore, request: Request) -> str:
-    profile, following = store.at(_integer(request.text("index")))
-    found = (
-        f"<UserProfile>{_property_data(profile)}</UserProfile><Colleagues/><QuickLinks/>" if profile else ""
-    )
+    index = _integer(request.text("index"))
+    profile, following = store.at(index) if index >= request.variant.first_index else (None, -1)
+    gone = profile is not None and profile.record > index > 0
+    if profile and gone and request.variant.deleted_records_lead_on:
+        following, profile = profile.record, None
+    links = "<Colleagues/><QuickLinks/><PinnedLinks/><Memberships/>"
+    found = f"<UserProfile>{_property_data(profile)}</UserProfile>{links}" if profile else ""
     result = f"<NextValue>{following}</NextValue>{found}"
     return f"<GetUserProfileByIndexResult>{result}</GetUserProfileByIndexResult>"
 
@@ -129,26 +189,60 @@ def _integer(text: str) -> int:
 
 
 def _by_name(store: ProfileStore, request: Request) -> str:
-    # A live server wants a capital A here, unlike all sister operations; what it does with the other spelling
-    # is not proven: here it is a name that was not given.
-    properties = _property_data(store.get(request.text("AccountName")))
+    properties = _property_data(store.get(request.account(request.variant.name_parameter)))
     return f"<GetUserProfileByNameResult>{properties}</GetUserProfileByNameResult>"
 
 
+def _property_by_name(store: ProfileStore, request: Request) -> str:
+    name, stored = request.text("propertyName"), store.get(request.account())
+    if name not in stored.properties:
+        what = f"Property Not Found: {name}"
+        raise NotFoundError(what, "there is no such property", "read the schema")
+    data = _property_data(replace(stored, properties={name: stored.properties[name]}))
+    return data.replace("PropertyData>", "GetUserPropertyByAccountNameResult>")
+
+
+def _schema(_: ProfileStore, request: Request) -> str:
+    properties = "".join(
+        _property_info(name, editable=name == "PictureURL" and request.variant.picture_user_editable)
+        for name in ("UserProfile_GUID", "AccountName", "PreferredName", "PictureURL", "SPS-PictureTimestamp")
+    )
+    return f"<GetUserProfileSchemaResult>{properties}</GetUserProfileSchemaResult>"
+
+
+def _property_info(name: str, *, editable: bool) -> str:
+    kind = {"UserProfile_GUID": "unique identifier", "AccountName": "Person", "PictureURL": "URL"}
+    flags = {
+        "IsAlias": False,
+        "IsColleagueEventLog": False,
+        "IsRequired": name in {"UserProfile_GUID", "AccountName"},
+        "IsUserEditable": editable,
+        "IsVisibleOnEditor": editable,
+        "IsVisibleOnViewer": True,
+        "IsReplicable": True,
+        "UserOverridePrivacy": False,
+    }
+    described = "".join(f"<{flag}>{str(value).lower()}</{flag}>" for flag, value in flags.items())
+    return (
+        f"<PropertyInfo><Name>{name}</Name><DisplayName>{name}</DisplayName>"
+        f"<Type>{kind.get(name, 'string')}</Type><AllowPolicyOverride>false</AllowPolicyOverride>"
+        f"<DefaultPrivacy>Public</DefaultPrivacy>{described}<Length>2048</Length><IsImported>false</IsImported>"
+        "<IsMultiValue>false</IsMultiValue><ChoiceType>Off</ChoiceType></PropertyInfo>"
+    )
+
+
 def _modify(store: ProfileStore, request: Request) -> str:
-    request.require("profile-manager")
     at = f"{{{request.namespace}}}"
     properties = {
         data.findtext(f"{at}Name") or "": data.findtext(f"{at}Values/{at}ValueData/{at}Value") or ""
         for data in request.element.iterfind(f"{at}newData/{at}PropertyData")
         if data.findtext(f"{at}IsValueChanged") == "true"
     }
-    store.modify(request.text("accountName"), properties)
+    store.modify(request.account(), properties)
     return ""
 
 
 def _create(store: ProfileStore, request: Request) -> str:
-    request.require("profile-manager")
     store.create(request.text("accountName"), {})
     properties = _property_data(store.get(request.text("accountName")))
     return f"<CreateUserProfileByAccountNameResult>{properties}</CreateUserProfileByAccountNameResult>"
@@ -201,6 +295,8 @@ _SERVICES: Mapping[str, Mapping[str, Operation]] = MappingProxyType(
             "GetUserProfileCount": _count,
             "GetUserProfileByIndex": _by_index,
             "GetUserProfileByName": _by_name,
+            "GetUserPropertyByAccountName": _property_by_name,
+            "GetUserProfileSchema": _schema,
             "ModifyUserPropertyByAccountName": _modify,
             "CreateUserProfileByAccountName": _create,
         },

@@ -1,0 +1,109 @@
+"""The walk through every profile of a farm by record number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from xml.etree.ElementTree import Element
+
+from kit import profiles, soap
+from kit.errors import ProtocolError
+from kit.profiles import Profile, UnreadableProfile
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "UserProfileService"
+_OPERATION = "GetUserProfileByIndex"
+_START = -1
+_END = -1
+_MOST_WITHOUT_PROFILE = 25
+"""Answers in a row without a readable profile, after which the walk is given up."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    found: Profile | UnreadableProfile | None
+    following: int
+    error: ProtocolError | None = None
+
+
+def walk(client: soap.Client) -> Iterator[Profile | UnreadableProfile]:
+    """Walk through every profile; see `kit.sharepoint.SharePoint.profiles`.
+
+    ``NextValue`` is the record number to ask for next, with holes between, and -1 at the end (MS-UPSWS 4.4.1
+    and the clients in use). The walk begins at -1 as some of them do; a server that holds nothing there is
+    asked for 0, where the others begin.
+
+    Parameters
+    ----------
+    client : soap.Client
+        The signed-in client.
+
+    Yields
+    ------
+    Profile or UnreadableProfile
+        One per answer.
+
+    Raises
+    ------
+    ProtocolError
+        The numbers do not rise, or answer after answer holds no profile: better no walk than half of one that
+        looks whole.
+    """
+    index, without = _START, 0
+    while True:
+        step = _step(client, index)
+        if step.found:
+            yield step.found
+        following = step.following
+        if not step.found and index == _START and following == _END:
+            following = _START + 1
+        if following == _END:
+            return
+        if following <= index:
+            what = f"the profile walk went from record {index} to {following}"
+            raise ProtocolError(what, "the service turns in circles", "repeat when no import is running")
+        without = without + 1 if step.error or not step.found else 0
+        if without > _MOST_WITHOUT_PROFILE:
+            what = f"{without} records up to {index} gave no readable profile"
+            cause = "the service leads on without a profile"
+            raise step.error or ProtocolError(what, cause, "repeat when no import is running")
+        index = following
+
+
+def _step(client: soap.Client, index: int) -> _Step:
+    """Ask for one record; an answer that cannot be read is told, never left out."""
+    response = client.exchange(SERVICE, _OPERATION, f"<index>{index}</index>")
+    try:
+        return _read(client.accept(response, _OPERATION), index)
+    except ProtocolError as error:
+        return _rescued(response.content, index, error)
+
+
+def _read(response: Element, index: int) -> _Step:
+    """Return the profile in an answer, if any, and where to go on.
+
+    A record that was deleted a moment ago may leave an answer without a profile that leads on; one that leads
+    nowhere is the end.
+    """
+    result = f"{{*}}{_OPERATION}Result"
+    found = profiles.properties(response.iterfind(f"{result}/{{*}}UserProfile/{{*}}PropertyData"))
+    following = (response.findtext(f"{result}/{{*}}NextValue") or "").strip()
+    if found:
+        return _Step(Profile.of(found, index), soap.integer(following))
+    onward = soap.integer(following or str(_END))
+    return _Step(None, onward if onward > index else _END)
+
+
+def _rescued(content: bytes, index: int, error: ProtocolError) -> _Step:
+    """Return what can be saved of an answer that is no proper XML; where nothing can, go on by one record."""
+    lost = UnreadableProfile(index, error.kind, str(error))
+    try:
+        step = _read(soap.body(soap.legible(content)), index)
+    except ProtocolError as hopeless:
+        logger.info("record %d: %s", index, hopeless)
+        step = _Step(None, _END)
+    if isinstance(step.found, Profile):
+        return _Step(replace(lost, account=step.found.account), step.following)
+    return _Step(lost, index + 1, error)
