@@ -1,4 +1,4 @@
-"""The commands that need the finished environment: demo, lab, run and writeup."""
+"""The commands that need the finished environment: demo, lab, doctor, run and writeup."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bootstrap import COMMANDS
 from kit.environment import PROJECT
-from kit.errors import OutputError, ParameterError
+from kit.errors import CaseError, OutputError, ParameterError
 
 if TYPE_CHECKING:
     from kit.folder import CaseFolder
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         default="stand-in",
         help="who does the hand work in MIM's console: a stand-in, or you in a browser",
     )
+    doctor = add("doctor", _doctor)
+    doctor.add_argument("case", type=Path, metavar="CASE.yaml", help="the case file")
+    doctor.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     run = add("run", _run)
     run.add_argument("case", type=Path, metavar="CASE.yaml", help="the case file")
     run.add_argument(
@@ -129,6 +133,25 @@ def _lab(options: argparse.Namespace) -> int:
             continue
     print("The farm is gone.")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from kit import doctor  # noqa: PLC0415 - slow imports only for the command that needs them
+    from kit.case import load  # noqa: PLC0415
+
+    try:
+        case = load(options.case)
+    except CaseError as error:  # 1 would mean that one check failed
+        print(f"kit: {error}", file=sys.stderr)
+        return 2
+    checks = []
+    for check in doctor.examine(case):
+        checks.append(check)
+        if not options.json:
+            print(check, flush=True)
+    if options.json:
+        print(doctor.document(case, checks))
+    return min(sum(check.result == "failed" for check in checks), doctor.MOST_FAILED)
 
 
 def _run(options: argparse.Namespace) -> int:

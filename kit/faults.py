@@ -30,18 +30,12 @@ LIBRARY_ERRORS = (
 """All that pypsrp, its transport and the XML of an answer can raise."""
 
 # Codes of WSManFault elements, WBEM codes included (WinError.h, WbemCli.h).
-_ACCESS_DENIED = frozenset({5, 0x80041003})
+_ACCESS_DENIED = frozenset({5, 0x80041003, 0x80070005})
 _NOT_FOUND = frozenset({0x80338000, 0x8033805B, 0x80041002, 0x8004100E, 0x80041010})
 _ANOTHER_SYNCHRONISATION = frozenset({0x8023063D})
 _SCHEMA = frozenset({0x80338041})
 
 _FAULTS: tuple[tuple[frozenset[int], type[KitError], str, str], ...] = (
-    (
-        _ACCESS_DENIED,
-        RightsError,
-        "'{account}' may not use WMI on {url}",
-        "add it to Remote Management Users and to a MIM sync group, and allow it on the WMI namespace",
-    ),
     (
         _NOT_FOUND,
         NotFoundError,
@@ -116,6 +110,16 @@ def refused(error: WSManFaultError) -> bool:
     return bool(_codes(error) & (_ACCESS_DENIED | _NOT_FOUND | _ANOTHER_SYNCHRONISATION | _SCHEMA))
 
 
+def comes_from_wmi(error: BaseException | None) -> bool:
+    """Say whether WMI, or a provider below it, made a fault; if not, WinRM itself did.
+
+    WMI's are wrapped in a ProviderFault. That WinRM's own refusal of an account is bare is unproven.
+    """
+    if not isinstance(error, WSManFaultError):
+        return False
+    return next(_response(error).iter(f"{{{NAMESPACES['wsmanfault']}}}ProviderFault"), None) is not None
+
+
 def describe(error: WSManFaultError) -> str:
     """Return all that a fault says, in one line.
 
@@ -141,10 +145,26 @@ def not_an_endpoint(url: str, cause: str) -> ProtocolError:
 
 def _fault(error: WSManFaultError, url: str, account: str) -> KitError:
     codes = _codes(error)
+    if codes & _ACCESS_DENIED:
+        return _denial(error, url, account)
     for known, kind, what, next_step in _FAULTS:
         if codes & known:
             return kind(what.format(url=url, account=account), describe(error), next_step)
     return ProtocolError(f"{url} answered with a fault", describe(error), "look the fault up by its number")
+
+
+def _denial(error: WSManFaultError, url: str, account: str) -> RightsError:
+    if not comes_from_wmi(error):
+        return RightsError(
+            f"'{account}' may not use WinRM on {url}",
+            describe(error),
+            "add it to Remote Management Users, a local group of that server",
+        )
+    return RightsError(
+        f"'{account}' may not use WMI on {url}",
+        describe(error),
+        "add it to a MIM sync group, and allow it Enable Account and Remote Enable on the WMI namespace",
+    )
 
 
 def _sign_in(error: Exception, url: str, account: str) -> KitError:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Self
+from typing import Literal, Self
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from kit.errors import (
     RightsError,
     UnreachableError,
 )
+from kit.faults import comes_from_wmi
 from kit.holograms import ConnectorSpaceObject
 from kit.outcome import Outcome, Run
 from kit.runs import LIVE_STATUSES, classify, parse_outbound_flows, parse_run_details, parse_time
@@ -42,6 +43,9 @@ COUNTERS = (
     *("NumExportAdd", "NumExportUpdate", "NumExportDelete"),
 )
 """The counting methods of MIIS_ManagementAgent (Microsoft Learn ms697768)."""
+
+Gate = Literal["listener", "namespace", "group"]
+"""What an account must pass on its way to the provider, from the outside in."""
 
 _AGENT = "MIIS_ManagementAgent"
 _RUN_HISTORY = "MIIS_RunHistory"
@@ -99,6 +103,31 @@ class SynchronizationService:
             ``ProtocolVersion``, ``ProductVendor`` and ``ProductVersion``.
         """
         return self._connection.identify()
+
+    def closed_gate(self) -> tuple[Gate, RightsError] | None:
+        """Find the first gate of WMI at which the account is turned away.
+
+        Returns
+        -------
+        tuple of (Gate, RightsError) or None
+            The gate and what to do there; None when the account passes all three. ``listener``: WinRM itself
+            (Remote Management Users). ``namespace``: Enable Account and Remote Enable on the provider's
+            namespace; ``__Namespace`` is a class of WMI's own, so its answer needs no provider. ``group``:
+            the provider, which asks for a MIM sync group.
+        """
+        try:
+            self._connection.query(select("__Namespace"))
+        except RightsError as error:
+            if not comes_from_wmi(error.__cause__):
+                return "listener", error
+            step = f"allow it Enable Account and Remote Enable on {NAMESPACE} in wmimgmt.msc"
+            return "namespace", RightsError(error.what, error.cause, step)
+        try:
+            self._connection.query(select("MIIS_Server"))
+        except RightsError as error:
+            step = "add it to FIMSyncOperators, which may read and run the agents"
+            return "group", RightsError(error.what, error.cause, step)
+        return None
 
     def agents(self) -> pd.DataFrame:
         """List the management agents.

@@ -133,7 +133,11 @@ class Connection:
         try:
             with requests.Session() as session:
                 answer = session.post(
-                    self.url, _IDENTIFY, headers=headers, verify=self._verify, timeout=self._timeout
+                    self._transport.endpoint,
+                    _IDENTIFY,
+                    headers=headers,
+                    verify=self._verify,
+                    timeout=self._timeout,
                 )
             identity = fromstring(answer.content).find(f".//{{{_IDENTITY}}}IdentifyResponse")
         except LIBRARY_ERRORS as error:

@@ -128,7 +128,7 @@ def test_a_command_line_that_is_no_command_ends_with_usage(arguments, said, caps
     assert (caught.value.code, said in capsys.readouterr().err) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["demo", "lab", "run", "writeup"])
+@pytest.mark.parametrize("command", ["demo", "lab", "doctor", "run", "writeup"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         commands.main([command, "--help"])

@@ -26,6 +26,7 @@ from kit.lab import certificates, wsman
 from kit.lab.domain import Account, Domain
 from kit.lab.endpoint import Trouble
 from kit.lab.space import Delta
+from kit.lab.wmi import Gate
 from kit.mim import (
     COUNTERS,
     NAMESPACE,
@@ -392,7 +393,8 @@ def test_a_wrong_password_is_told_without_the_password(server, connect):
 
 
 def test_an_account_that_winrm_does_not_admit_lacks_rights(server, connect):
-    with pytest.raises(RightsError, match=r"'CONTOSO.*outsider' may not use WMI.*fault 5: Access is denied"):
+    refusal = r"'CONTOSO.*outsider' may not use WinRM.*fault 5: Access is denied; .*Remote Management Users"
+    with pytest.raises(RightsError, match=refusal):
         connect(server.url, "CONTOSO\\outsider").agents()
 
 
@@ -403,6 +405,62 @@ def test_an_account_outside_the_sync_groups_lacks_rights_at_the_provider(server,
     with pytest.raises(RightsError):
         remote.execute("SPMA", "FullImport")
     assert engine.executed == []
+
+
+def test_an_operator_passes_all_gates(service):
+    assert service.closed_gate() is None
+
+
+def test_winrm_is_the_first_gate(server, connect):
+    gate, error = connect(server.url, "CONTOSO\\outsider").closed_gate()
+    assert (gate, error.next_step) == (
+        "listener",
+        "add it to Remote Management Users, a local group of that server",
+    )
+
+
+def test_the_namespace_is_the_second_gate(server, service):
+    server.turn_away("svc-kit", Gate.NAMESPACE)
+    gate, error = service.closed_gate()
+    assert (gate, error.next_step) == (
+        "namespace",
+        f"allow it Enable Account and Remote Enable on {NAMESPACE} in wmimgmt.msc",
+    )
+
+
+def test_the_group_is_the_third_gate(server, connect):
+    gate, error = connect(server.url, "CONTOSO\\remote").closed_gate()
+    assert (gate, error.next_step) == (
+        "group",
+        "add it to FIMSyncOperators, which may read and run the agents",
+    )
+
+
+@pytest.mark.parametrize("gate", list(Gate))
+def test_whoever_is_turned_away_gets_in_again_when_that_ends(server, service, gate):
+    server.turn_away("svc-kit", gate)
+    assert service.closed_gate() is not None
+    server.turn_away("svc-kit", None)
+    assert service.closed_gate() is None
+
+
+def test_a_refusal_before_the_provider_tells_both_that_may_be_missing(server, service):
+    server.turn_away("svc-kit", Gate.NAMESPACE)
+    with pytest.raises(RightsError, match=r"may not use WMI on .* MIM sync group, and .* Remote Enable"):
+        service.agents()
+
+
+def test_an_account_without_the_namespace_starts_no_run(server, service, engine):
+    server.turn_away("svc-kit", Gate.NAMESPACE)
+    with pytest.raises(RightsError):
+        service.execute("SPMA", "FullImport")
+    assert engine.executed == []
+
+
+def test_identify_goes_to_the_port_that_the_queries_go_to(connect):
+    with pytest.raises(UnreachableError) as caught:
+        connect("http://127.0.0.1/wsman").identify()
+    assert "port=5985" in str(caught.value.__cause__)
 
 
 def test_a_closed_port_is_unreachable(connect):

@@ -63,7 +63,7 @@ class Endpoint:
     def __init__(self, provider: wmi.Provider, max_timeout: float) -> None:
         self.faults = Faults()
         self.received: Counter[str] = Counter()
-        self._provider = provider
+        self.provider = provider
         self._max_timeout = max_timeout
         self._enumerations: OrderedDict[str, list[str]] = OrderedDict()
         self._changed = threading.Condition()
@@ -96,7 +96,7 @@ class Endpoint:
             self._changed.notify_all()
 
     def _dispatch(self, request: Request, user: str, limit: int) -> bytes:
-        if not self._provider.admits(user):
+        if not self.provider.admits(user):
             raise FaultError(5, "w:AccessDenied", "Access is denied.")
         class_name = request.resource.removeprefix(f"{WMI}/")
         if class_name == request.resource:
@@ -138,7 +138,7 @@ class Endpoint:
         else:
             raise FaultError(2150858778, "n:CannotProcessFilter", "A WQL filter is needed")
         try:
-            return self._provider.query(wql.text or "", user)
+            return self.provider.query(wql.text or "", user)
         except wmi.WmiError as error:
             raise _fault(error, filtered=True) from error
 
@@ -172,7 +172,7 @@ class Endpoint:
     def _get(self, request: Request, class_name: str, user: str) -> bytes:
         _require_key(request, class_name)
         try:
-            one = self._provider.get(class_name, request.selectors, user)
+            one = self.provider.get(class_name, request.selectors, user)
         except wmi.WmiError as error:
             raise _fault(error) from error
         return envelope.reply(request, f"{TRANSFER}/GetResponse", envelope.instance(one))
@@ -185,7 +185,7 @@ class Endpoint:
             raise ConnectionCutError(trouble.value)
         call = _Call(
             self._changed,
-            lambda: self._provider.invoke(class_name, request.selectors, method, arguments, user),
+            lambda: self.provider.invoke(class_name, request.selectors, method, arguments, user),
         )
         call.start()
         if trouble is Trouble.DROP_AFTER:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from types import MappingProxyType
 
 from kit.lab import wql
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 SYNC_ROLES = frozenset({"sync-admin", "sync-operator"})
 REMOTE_ROLES = SYNC_ROLES | {"remote-management"}
 """Roles that WinRM lets in; ``remote-management`` alone (Remote Management Users) is in no sync group."""
+
+_SYSTEM_CLASSES = frozenset({"__namespace"})
+"""Classes of WMI's own, in every namespace; the instances of this one are the namespaces below, here none."""
 
 ACCESS_DENIED = 0x80041003
 NOT_FOUND = 0x80041002
@@ -59,6 +63,14 @@ _OBJECT_KEYS: Mapping[str, Callable[[ConnectorSpaceObject], tuple[str, ...]]] = 
         "guid": lambda item: (item.guid.casefold(),),
     }
 )
+
+
+class Gate(Enum):
+    """What an account must pass on its way to the MIIS classes, from the outside in."""
+
+    LISTENER = "Remote Management Users, whom WinRM's RootSDDL lets in"
+    NAMESPACE = "Enable Account and Remote Enable on the WMI namespace"
+    GROUP = "a MIM sync group"
 
 
 class WmiError(Exception):
@@ -105,6 +117,7 @@ class Provider:
         self._roles = {
             f"{domain.netbios_name}\\{account.name}".lower(): account.roles for account in accounts
         }
+        self._turned_away: dict[str, Gate] = {}
         self._instances: Mapping[str, Callable[[], Iterator[Instance]]] = {
             "MIIS_ManagementAgent": self._agents,
             "MIIS_RunHistory": self._runs,
@@ -112,9 +125,16 @@ class Provider:
             "MIIS_PasswordChangeQueue": lambda: iter(()),
         }
 
+    def turn_away(self, account: str, gate: Gate | None) -> None:
+        """Turn an account, named without its domain, away at a gate whatever its roles; None ends that."""
+        user = f"{self._domain.netbios_name}\\{account}".lower()
+        self._turned_away.pop(user, None)
+        if gate:
+            self._turned_away[user] = gate
+
     def admits(self, user: str) -> bool:
         """Say whether WinRM lets the user in at all (its RootSDDL)."""
-        return bool(self._roles.get(user.lower(), frozenset()) & REMOTE_ROLES)
+        return self._passes(user, Gate.LISTENER) and self._has_role(user, REMOTE_ROLES)
 
     def query(self, text: str, user: str) -> list[Instance]:
         """Answer a WQL query.
@@ -128,6 +148,9 @@ class Provider:
             query = wql.parse(text)
         except wql.QuerySyntaxError as error:
             raise WmiError(INVALID_QUERY, f"Invalid query: {error}") from error
+        self._require_namespace(user)
+        if query.class_name.lower() in _SYSTEM_CLASSES:
+            return []
         class_name = _class(query.class_name)
         self._require_group(user)
         if class_name == "MIIS_CSObject":
@@ -144,6 +167,7 @@ class Provider:
         WmiError
             There is no such class or instance, or the user may not see it.
         """
+        self._require_namespace(user)
         self._require_group(user)
         return self._find(_class(class_name), selectors)
 
@@ -162,8 +186,9 @@ class Provider:
         Raises
         ------
         WmiError
-            There is no such class, instance or method.
+            There is no such class, instance or method, or the user may not enter the namespace.
         """
+        self._require_namespace(user)
         name = _class(class_name)
         methods: Mapping[str, Callable[[Instance, str, Mapping[str, str], str], str]] = {
             "MIIS_ManagementAgent": self._call_agent,
@@ -177,7 +202,17 @@ class Provider:
         return methods[name](self._find(name, selectors), method, arguments, user)
 
     def _in_group(self, user: str) -> bool:
-        return bool(self._roles.get(user.lower(), frozenset()) & SYNC_ROLES)
+        return self._passes(user, Gate.GROUP) and self._has_role(user, SYNC_ROLES)
+
+    def _passes(self, user: str, gate: Gate) -> bool:
+        return self._turned_away.get(user.lower()) is not gate
+
+    def _has_role(self, user: str, roles: frozenset[str]) -> bool:
+        return bool(self._roles.get(user.lower(), frozenset()) & roles)
+
+    def _require_namespace(self, user: str) -> None:
+        if not self._passes(user, Gate.NAMESPACE):
+            raise WmiError(ACCESS_DENIED, "Access denied")
 
     def _require_group(self, user: str) -> None:
         if not self._in_group(user):

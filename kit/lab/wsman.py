@@ -6,6 +6,8 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 
 import spnego
@@ -49,6 +51,12 @@ class _Handler(NTLMHandler):
             # What practitioners report for plain messages; no document says it.
             self.answer(HTTPStatus.INTERNAL_SERVER_ERROR)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return what the ``Date`` header says: the time by this server's own clock."""
+        if timestamp is not None:
+            return super().date_time_string(timestamp)
+        return format_datetime(datetime.now(UTC) + self.server.clock_error, usegmt=True)
+
     def _answer_sealed(self, context: spnego.ContextProxy) -> None:
         try:
             message = unseal(context, self.body)
@@ -72,6 +80,7 @@ class _Handler(NTLMHandler):
 class _Server(Server):
     endpoint: Endpoint
     accepts_plain: bool
+    clock_error = timedelta(0)
 
 
 class WSManServer:
@@ -103,6 +112,19 @@ class WSManServer:
     def faults(self) -> Faults:
         """The trouble to make."""
         return self._endpoint.faults
+
+    @property
+    def clock_error(self) -> timedelta:
+        """How far this server's clock is ahead of the machine's."""
+        return self._server.clock_error
+
+    @clock_error.setter
+    def clock_error(self, error: timedelta) -> None:
+        self._server.clock_error = error
+
+    def turn_away(self, account: str, gate: wmi.Gate | None) -> None:
+        """Turn an account, named without its domain, away at one gate of WMI; None ends that."""
+        self._endpoint.provider.turn_away(account, gate)
 
     @property
     def received(self) -> Counter[str]:
