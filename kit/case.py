@@ -7,10 +7,18 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from kit.directory import USER_FILTER
 from kit.errors import CaseError, ParameterError
@@ -50,17 +58,28 @@ class SystemSettings(Section):
     """How to reach one system; the meanings are those of `kit.endpoint.Endpoint`."""
 
     url: str
-    username: str
-    password_name: SecretName
+    username: str = ""
+    password_name: SecretName | None = None
     auth: str = ""
     ca_file: AnyPath | None = None
     verify_tls: bool = True
     timeout: float = Field(default=30.0, gt=0)
 
+    @model_validator(mode="after")
+    def _names_an_account(self) -> Self:
+        """Ask for an account where the sign-in cannot do with a ticket, or without one."""
+        for name in ("username", "password_name"):
+            if self.auth not in {"kerberos", "negotiate", "none"} and not getattr(self, name):
+                msg = f"{name} is not there, and sign-in by '{self.auth}' needs it"
+                raise ValueError(msg)
+        return self
+
 
 class DirectorySettings(SystemSettings):
     """How to read one domain controller; the meanings are those of `kit.directory.Directory`."""
 
+    auth: Literal["simple", "ntlm", "negotiate", "kerberos"] = "simple"
+    further_domains: list[str] = []
     base_dn: str = ""
     start_tls: bool = False
     page_size: int = Field(default=1000, ge=1)
@@ -70,7 +89,12 @@ class DirectorySettings(SystemSettings):
 class SharePointSettings(SystemSettings):
     """How to reach SharePoint's profile services; the meanings are those of `kit.sharepoint.SharePoint`."""
 
-    auth: Literal["ntlm", "basic", "none"] = "ntlm"
+    auth: Literal["ntlm", "negotiate", "kerberos", "basic", "forms", "none"] = "ntlm"
+    hosts: list[str] = []
+    use_proxy: bool = False
+    requests_per_second: float = Field(default=0.0, ge=0)
+    connections: int = Field(default=4, ge=1, le=16)
+    attempts: int = Field(default=5, ge=1, le=20)
 
 
 class RunProfiles(Section):

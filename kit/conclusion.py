@@ -38,7 +38,12 @@ class Conclusion:
 
 
 def conclude(
-    before: Mapping[str, int], after: Mapping[str, int], checks: Sequence[Mapping[str, Any]], *, started: bool
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    checks: Sequence[Mapping[str, Any]],
+    *,
+    started: bool,
+    partial: Sequence[str] = (),
 ) -> Conclusion:
     """Judge a case.
 
@@ -50,6 +55,8 @@ def conclude(
         Each with ``check`` and ``result`` (``ok`` or ``failed``).
     started : bool
         Whether any step of the fix was begun.
+    partial : Sequence[str]
+        Why not everybody was read, before or after; counts of a part conclude nothing.
 
     Returns
     -------
@@ -65,6 +72,9 @@ def conclude(
     stale = before.get("stale", 0)
     if not before:
         return Conclusion("unknown", "Nobody's photos have been compared yet.")
+    if partial:
+        told = "The counts are those of a part of the people."
+        return Conclusion("unknown", told, tuple(partial))
     if not after and started:
         return Conclusion(
             "unfinished", f"The fix was begun and is not finished; {_people(stale)} stale before it."
@@ -84,7 +94,11 @@ def of_case(folder: CaseFolder) -> Conclusion:
     counts = manifest.get("counts", {})
     started = folder.phase == "after"
     return conclude(
-        counts.get("before", {}), counts.get("after", {}), manifest.get("checks", []), started=started
+        counts.get("before", {}),
+        counts.get("after", {}),
+        manifest.get("checks", []),
+        started=started,
+        partial=[reason for reason in manifest.get("partial", {}).values() if reason],
     )
 
 

@@ -1,55 +1,31 @@
-"""Every person's photo, SharePoint against Active Directory: fetched in batches, kept, compared, judged."""
+"""Every person's photo, SharePoint against Active Directory: compared and judged."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from kit import schema
+from kit import inventory, schema
+from kit.collection import DIRECTORY, SHAREPOINT, Collection, Photos, is_matched
 from kit.directory import Directory
+from kit.errors import SourceError
+from kit.forest import Forest
 from kit.photos import Comparison, Fingerprint, compare_fingerprints, fingerprint, fingerprint_frame
-from kit.pictures import Picture
 from kit.progress import Progress, quiet
 from kit.schema import VERDICTS
 from kit.sharepoint import SharePoint
-from kit.store import PhotoStore, Reading
+from kit.store import PhotoStore
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-DIRECTORY = "active_directory"
-SHAREPOINT = "sharepoint"
 
 _VERDICTS = dict.fromkeys(("same_bytes", "same_pixels", "same_picture"), "in_sync") | {"different": "stale"}
-
-
-@dataclass(frozen=True)
-class Photos:
-    """One person's photos as they were read.
-
-    Parameters
-    ----------
-    person : str
-    matched : bool
-        Whether the person is in both systems.
-    directory, sharepoint : bytes or None
-        None: no photo there.
-    error_kind, error : str
-        What kept one of them from being read; empty if nothing did.
-    """
-
-    person: str
-    matched: bool
-    directory: bytes | None = field(default=None, repr=False)
-    sharepoint: bytes | None = field(default=None, repr=False)
-    error_kind: str = ""
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +47,11 @@ class Measurement:
     def counts(self) -> dict[str, int]:
         """People per verdict, every verdict named."""
         return counts(self.people)
+
+    @property
+    def partial(self) -> str:
+        """Why not everybody was read; empty if everybody was."""
+        return inventory.partial(self.people)
 
 
 def counts(people: pd.DataFrame) -> dict[str, int]:
@@ -94,18 +75,19 @@ def conclusion(people: pd.DataFrame) -> str:
     """
     found = counts(people)
     return (
-        f"{found['stale']:,} of {len(people):,} people are stale, {found['missing_in_ad']:,} have no photo "
-        f"in Active Directory yet, {found['uncertain']:,} are uncertain, "
-        f"{found['unknown']:,} could not be read."
+        f"{inventory.partial(people)}{found['stale']:,} of {len(people):,} people are stale, "
+        f"{found['missing_in_ad']:,} have no photo in Active Directory yet, "
+        f"{found['uncertain']:,} are uncertain, {found['unknown']:,} could not be read."
     )
 
 
 def measure(
     people: pd.DataFrame,
-    directory: Directory,
+    directory: Directory | Forest,
     sharepoint: SharePoint,
     store: PhotoStore,
     *,
+    earlier: PhotoStore | None = None,
     workers: int = 4,
     progress: Progress = quiet,
 ) -> Measurement:
@@ -115,12 +97,8 @@ def measure(
     ----------
     people : DataFrame
         Columns of `kit.schema.INVENTORY`.
-    directory, sharepoint
-        The two systems.
-    store : PhotoStore
-        Every photo read goes in, with who held it where: the backup that a restore needs.
-    workers : int
-        Pictures fetched from SharePoint at once.
+    directory, sharepoint, store, earlier, workers
+        As of `kit.collection.Collection`.
     progress : Progress
 
     Returns
@@ -130,25 +108,51 @@ def measure(
     Raises
     ------
     SourceError
-        A system stopped answering: the measurement is not there, never half there.
+        A system cannot be read at all. One that stops in the middle leaves the people after it ``unknown``,
+        and every row saying so in ``partial``.
     OutputError
         The store cannot be written.
     """
     rows: list[dict[str, Any]] = []
     seen: dict[str, Fingerprint] = {}
+    stopped: SourceError | None = None
     records = people.to_dict("records")
-    batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
-    with ThreadPoolExecutor(workers) as pool:
-        for batch in progress(batches, "photos, in batches of 100", len(batches)):
-            photos = _fetch(batch, directory, sharepoint, pool)
-            _keep(photos, store)
+    collection = Collection(directory, sharepoint, store, earlier=earlier, workers=workers)
+    batches = collection.batches(records, BATCH)
+    try:
+        for photos in progress(batches, "photos, in batches of 100", math.ceil(len(records) / BATCH)):
             judged, found = judge(photos)
             rows.extend(judged)
             seen.update(found)
-    verdicts = pd.DataFrame(rows).set_index("person") if rows else pd.DataFrame()
-    kept = people.drop(columns=[name for name in verdicts.columns if name in people.columns])
-    joined = kept.join(verdicts, on="person") if rows else kept
-    return Measurement(schema.conform(joined, schema.PEOPLE), fingerprint_frame(seen.values()))
+    except SourceError as error:
+        if not rows:
+            raise
+        logger.warning("the photos of %d of %d people were read: %s", len(rows), len(records), error)
+        stopped = error
+    verdicts = pd.DataFrame([*rows, *_unread(records[len(rows) :], stopped)])
+    return Measurement(_judged(people, verdicts, stopped), fingerprint_frame(seen.values()))
+
+
+def _unread(records: list[dict[Any, Any]], stopped: SourceError | None) -> list[dict[str, Any]]:
+    """Return the verdicts of people who were not reached: unknown, with the error that came before them."""
+    if stopped is None:
+        return []
+    return judge([_stopped(row, stopped) for row in records])[0]
+
+
+def _stopped(row: Mapping[str, Any], error: SourceError) -> Photos:
+    return Photos(row["person"], is_matched(row), error_kind=error.kind, error=str(error))
+
+
+def _judged(people: pd.DataFrame, verdicts: pd.DataFrame, stopped: SourceError | None) -> pd.DataFrame:
+    """Put the verdicts to the people, in place of the columns that they renew."""
+    if verdicts.empty:
+        return schema.conform(people, schema.PEOPLE)
+    kept = people.drop(columns=verdicts.columns.intersection(people.columns).drop("person"))
+    joined = kept.merge(verdicts, on="person", how="left")
+    if stopped is not None:
+        joined = joined.assign(partial=f"The photos were read until: {stopped}")
+    return schema.conform(joined, schema.PEOPLE)
 
 
 def judge(photos: list[Photos]) -> tuple[list[dict[str, Any]], dict[str, Fingerprint]]:
@@ -171,35 +175,6 @@ def judge(photos: list[Photos]) -> tuple[list[dict[str, Any]], dict[str, Fingerp
         seen.update({print_.sha256: print_ for print_ in prints.values()})
         rows.append(_row(one, prints.get(DIRECTORY), prints.get(SHAREPOINT)))
     return rows, seen
-
-
-def _fetch(
-    batch: list[dict[Any, Any]], directory: Directory, sharepoint: SharePoint, pool: ThreadPoolExecutor
-) -> list[Photos]:
-    held = dict(directory.photos([row["person"] for row in batch if row["in_directory"]]))
-    pictures = pool.map(lambda row: sharepoint.picture(row["picture_url"]), batch)
-    return [_photos(row, held, picture) for row, picture in zip(batch, pictures, strict=True)]
-
-
-def _photos(row: Mapping[str, Any], held: Mapping[str, bytes | None], picture: Picture) -> Photos:
-    kind, error = row["error_kind"], row["error"]
-    if picture.kind == "forbidden":
-        kind, error = "Rights", f"the picture answers {picture.status} to the kit's account"
-    if row["in_directory"] and row["person"] not in held:
-        kind, error = "NotFound", "the account disappeared from the directory between two reads"
-    if row["picture_url"] and picture.kind == "missing" and not error:
-        error = f"nothing at the profile's picture URL (HTTP {picture.status})"
-    matched = bool(row["in_directory"] and row["in_sharepoint"])
-    return Photos(row["person"], matched, held.get(row["person"]), picture.content, kind, error)
-
-
-def _keep(photos: list[Photos], store: PhotoStore) -> None:
-    now = datetime.now(UTC)
-    store.record(
-        Reading(one.person, side, photo, now)
-        for one in photos
-        for side, photo in ((DIRECTORY, one.directory), (SHAREPOINT, one.sharepoint))
-    )
 
 
 def _sides(photos: Photos) -> Iterator[tuple[str, bytes]]:
@@ -246,7 +221,7 @@ def verdict(
     >>> verdict(Photos("anna", matched=False), None, None, None)
     'unmatched'
     """
-    if not photos.matched:
+    if photos.matched is False:
         return "unmatched"
     if photos.error_kind:
         return "unknown"

@@ -108,7 +108,15 @@ class CaseFolder:
         """Write a measurement and its counts; the frames first, so that counts never stand without them."""
         self.write_frame(measurement.people, Path(phase) / "people.parquet")
         self.write_frame(measurement.fingerprints, Path(phase) / "fingerprints.parquet")
-        self.update(counts={**self.manifest().get("counts", {}), phase: measurement.counts})
+        counts = {**self.manifest().get("counts", {}), phase: measurement.counts}
+        partial = {**self.manifest().get("partial", {}), phase: measurement.partial}
+        self.update(counts=counts, partial=partial)
+
+    def save_writers(self, writers: pd.DataFrame, phase: str) -> None:
+        """Write who changed photos last (see `kit.replication`), and note the names of servers in it."""
+        self.write_frame(writers, Path(phase) / "writers.parquet")
+        controllers = sorted(set(writers["changed_on"]) - {""})
+        self.update(servers={"domain_controller": {"host": controllers}})
 
     def manifest(self) -> dict[str, Any]:
         """Read ``case.json``; empty if it is not there yet.

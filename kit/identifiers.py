@@ -91,13 +91,15 @@ def servers(settings: Mapping[str, Any]) -> dict[str, str]:
     for path, value in _leaves(settings):
         words = [word for step in path for word in re.split(r"[\W_]+", step.lower()) if word]
         role = "-".join(
-            word for word in words if word not in {"url", "host", "server", "username", "account", "name"}
+            word
+            for word in words
+            if word not in {"url", "host", "hosts", "server", "username", "account", "name"}
         )
         if words and words[-1] in {"username", "account"}:
             forms = {value: f"{role}-account", value.rpartition("\\")[2]: f"{role}-account"}
         elif "://" in value:
             forms = dict.fromkeys(_addresses(value), f"{role}-server".lstrip("-"))
-        elif words and words[-1] in {"host", "server"}:
+        elif words and words[-1] in {"host", "hosts", "server"}:
             forms = {value: f"{role}-server".lstrip("-")}
         else:
             continue

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from kit import schema
+from kit import schema, search
 from kit.directory import Directory, DirectoryUser
+from kit.errors import SourceError
+from kit.forest import Forest
 from kit.holograms import ConnectorSpaceObject
 from kit.mim import SynchronizationService
 from kit.profiles import Profile, UnreadableProfile
@@ -18,8 +20,12 @@ from kit.sharepoint import SharePoint
 
 logger = logging.getLogger(__name__)
 
+Read = TypeVar("Read")
 
-def take(directory: Directory, sharepoint: SharePoint, *, progress: Progress = quiet) -> pd.DataFrame:
+
+def take(
+    directory: Directory | Forest, sharepoint: SharePoint, *, progress: Progress = quiet
+) -> pd.DataFrame:
     r"""Read everybody from both systems and join them by account.
 
     The account is the only key both systems share: ``sAMAccountName`` with the domain's NetBIOS name, and
@@ -27,23 +33,42 @@ def take(directory: Directory, sharepoint: SharePoint, *, progress: Progress = q
 
     Parameters
     ----------
-    directory : Directory
+    directory : Directory or Forest
     sharepoint : SharePoint
     progress : Progress
 
     Returns
     -------
     DataFrame
-        Columns of `kit.schema.INVENTORY`, ordered by account; connector spaces not looked up yet.
+        Columns of `kit.schema.INVENTORY`, ordered by account; connector spaces not looked up yet. Where a
+        system stopped in the middle, every row says so in ``partial``: who is missing in such a frame may be
+        there all the same.
 
     Raises
     ------
     SourceError
-        One of the systems cannot be read, or stops in the middle: never half an inventory.
+        One of the systems cannot be read at all.
     """
-    users = [_user(user) for user in progress(directory.users(), "Active Directory", 0)]
-    profiles = progress(sharepoint.profiles(), "SharePoint profiles", sharepoint.count())
-    return join(users, [_profile(profile) for profile in profiles])
+    users, stopped = _drained(progress(directory.users(), "Active Directory", 0), _user, "Active Directory")
+    walk = progress(sharepoint.profiles(), "SharePoint profiles", sharepoint.count())
+    profiles, stopped_too = _drained(walk, _profile, "SharePoint")
+    return join(users, profiles).assign(partial=" ".join(filter(None, [stopped, stopped_too])))
+
+
+def _drained(
+    source: Iterable[Read], convert: Callable[[Read], dict[str, Any]], system: str
+) -> tuple[list[dict[str, Any]], str]:
+    """Read a system to its end, or to where it stops; then the second value says where and why."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for one in source:
+            rows.append(convert(one))  # noqa: PERF401 - what was read before a failure must stay
+    except SourceError as error:
+        if not rows:
+            raise
+        logger.warning("%s stopped after %d: %s", system, len(rows), error)
+        return rows, f"{system} stopped after {len(rows):,}: {error}"
+    return rows, ""
 
 
 def join(users: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> pd.DataFrame:
@@ -62,6 +87,37 @@ def join(users: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> pd.Data
         person.update({name: value for name, value in profile.items() if value != "" or name not in person})
     rows = sorted(people.values(), key=lambda row: str(row["account"]))
     return schema.conform(pd.DataFrame(rows), schema.INVENTORY)
+
+
+def second_opinion(people: pd.DataFrame, sharepoint: SharePoint) -> pd.DataFrame:
+    """Ask people search whom the walk through the profiles did not meet, and SharePoint about each of them.
+
+    The index is old by nature and shows only who may be seen: somebody whom it does not name may well have a
+    profile, and whom it names may have none any more.
+
+    Parameters
+    ----------
+    people : DataFrame
+        Columns of `kit.schema.INVENTORY`.
+    sharepoint : SharePoint
+
+    Returns
+    -------
+    DataFrame
+        Text columns ``account``, ``display_name`` and ``answer``; where people search cannot be asked, one
+        row that says why.
+    """
+    rows = []
+    walked = set(people["account"][people["in_sharepoint"]])
+    try:
+        for lead in search.overlooked(sharepoint.search_people(), walked):
+            known = sharepoint.profile(lead.account_name) is not None
+            answer = "has a profile that the walk did not meet" if known else "has no profile any more"
+            rows.append((lead.account, lead.display_name, answer))
+    except SourceError as error:
+        logger.warning("no second opinion: %s", error)
+        rows.append(("", "", f"people search could not be asked: {error}"))
+    return pd.DataFrame(rows, columns=["account", "display_name", "answer"], dtype="str")
 
 
 def connector_spaces(
@@ -155,7 +211,7 @@ def conclusion(people: pd.DataFrame) -> str:
     both = int((people["in_directory"] & people["in_sharepoint"]).sum())
     looked_up = people["joined"].dropna()
     apart = int((~looked_up).sum())
-    return (
+    return partial(people) + (
         f"{both:,} of {len(people):,} people are in both systems and can have drifted; of {len(looked_up):,} "
         f"looked up in the connector spaces {apart:,} are not joined, so no run profile moves their photos."
     )
@@ -187,6 +243,7 @@ def _user(user: DirectoryUser) -> dict[str, Any]:
         "mail": user.mail,
         "distinguished_name": user.distinguished_name,
         "department": user.department,
+        "kind": user.kind,
         "enabled": user.enabled,
         "in_directory": True,
     }
@@ -212,6 +269,18 @@ def _profile(profile: Profile | UnreadableProfile) -> dict[str, Any]:
         "picture_timestamp": profile.picture_timestamp,
         "placeholder_state": profile.placeholder_state,
     }
+
+
+def partial(people: pd.DataFrame) -> str:
+    """Say with a capital word that a frame of people is only a part, and why; empty for a whole one.
+
+    Examples
+    --------
+    >>> partial(pd.DataFrame({"partial": ["SharePoint stopped after 2: it died."]}))
+    'PARTIAL: SharePoint stopped after 2: it died. '
+    """
+    reasons = people["partial"][people["partial"] != ""].unique()
+    return f"PARTIAL: {' '.join(reasons)} " if len(reasons) else ""
 
 
 def summary(people: pd.DataFrame) -> pd.DataFrame:

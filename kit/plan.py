@@ -14,6 +14,8 @@ from kit.case import Case
 from kit.configuration import Configuration
 from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
 from kit.folder import CaseFolder
+from kit.inventory import partial
+from kit.preflight import Finding, frame
 
 RUN_ORDER = (
     "sharepoint full_import",
@@ -159,7 +161,7 @@ def make(
     return Plan(
         steps=tuple(_steps(case, run_order)),
         changes=changes(people),
-        findings=_not_read() if configuration is None else configuration.findings(),
+        findings=_findings(people, configuration),
         export_limit=max(1, round(with_photo * export_limit_percent / 100)),
     )
 
@@ -288,15 +290,28 @@ def _unnumbered(case: Case, run_order: Sequence[str]) -> Iterator[tuple[str, ...
 _PROVISIONING_ON = ("gate", PROVISIONING_ON, "", "", "the exported configuration says provisioning is on")
 
 
-def _not_read() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "severity": ["stop"],
-            "finding": ["MIM's configuration was not read"],
-            "evidence": ["mim.configuration_folder is not set in the case file"],
-            "consequence": ["nobody knows whether deleting the connector space would delete photos"],
-            "remedy": [
-                "in miisclient choose File, Export Server Configuration; name that folder in the case file"
-            ],
-        }
-    ).astype("str")
+def _findings(people: pd.DataFrame, configuration: Configuration | None) -> pd.DataFrame:
+    """Return what speaks against the fix: first of the measurement, then of MIM's configuration."""
+    own = list(_own_findings(people, configuration))
+    if configuration is None:
+        return frame(own)
+    return pd.concat([frame(own), configuration.findings()], ignore_index=True)
+
+
+def _own_findings(people: pd.DataFrame, configuration: Configuration | None) -> Iterator[Finding]:
+    if reason := partial(people):
+        yield Finding(
+            "stop",
+            "the people were not all read",
+            reason,
+            "somebody who was not read would look like somebody without a photo",
+            "run 10_inventory and 20_compare_photos again",
+        )
+    if configuration is None:
+        yield Finding(
+            "stop",
+            "MIM's configuration was not read",
+            "mim.configuration_folder is not set in the case file",
+            "nobody knows whether deleting the connector space would delete photos",
+            "in miisclient choose File, Export Server Configuration; name that folder in the case file",
+        )

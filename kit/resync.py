@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from kit import drift, exports, gates, plan
+from kit.collection import DIRECTORY
 from kit.directory import Directory
-from kit.drift import DIRECTORY
 from kit.errors import OutcomeUnknownError, RunError, SafetyError
 from kit.folder import CaseFolder
 from kit.gates import Say

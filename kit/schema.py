@@ -30,6 +30,7 @@ IDENTITY = {
     "mail": "str",
     "distinguished_name": "str",
     "department": "str",
+    "kind": "str",  # of the directory's object: user, service, contact; empty for people who are not there
     "enabled": "boolean",  # in the directory; NA for people who are not there
 }
 """Who a person is."""
@@ -46,6 +47,7 @@ INVENTORY = IDENTITY | {
     "placeholder_state": "Int64",
     "error_kind": "str",  # empty: nothing went wrong for this person
     "error": "str",
+    "partial": "str",  # empty: both systems were read to the end; else why not, in every row of the frame
 }
 """One row per person: where each one is. ``kit.inventory.take`` makes it."""
 

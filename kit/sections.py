@@ -133,6 +133,18 @@ def flat(settings: Mapping[str, Any], audience: Audience, path: str = "") -> Ite
             yield audience.text(name), audience.text(text)
 
 
+def unchecked(settings: Mapping[str, Any]) -> list[str]:
+    """Name the systems whose certificates the case's settings left unchecked.
+
+    Examples
+    --------
+    >>> unchecked({"directory": {"verify_tls": True}, "mim": {"verify_tls": False}, "case_id": "contoso"})
+    ['mim']
+    """
+    sections = [(name, part) for name, part in settings.items() if isinstance(part, Mapping)]
+    return [name for name, part in sections if part.get("verify_tls") is False]
+
+
 def texts(rows: Sequence[Mapping[str, Any]], audience: Audience) -> list[dict[str, str]]:
     """Return rows with every value as text that the reader may see."""
     return [{str(name): audience.text(value) for name, value in row.items()} for row in rows]

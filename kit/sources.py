@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from kit import secrets
-from kit.case import Case, SystemSettings
+from kit.case import Case, DirectorySettings, SystemSettings
 from kit.directory import Directory
 from kit.endpoint import Endpoint
+from kit.forest import Forest
+from kit.manners import Manners
 from kit.mim import SynchronizationService
 from kit.sharepoint import SharePoint
 
 
-def directory(case: Case) -> Directory:
-    """Open Active Directory; a context manager that connects on first use."""
+def directory(case: Case) -> Directory | Forest:
+    """Open Active Directory, in every domain that the case names; it connects on first use."""
     settings = case.directory
-    return Directory(
-        endpoint(case, settings),
-        base_dn=settings.base_dn,
-        start_tls=settings.start_tls,
-        page_size=settings.page_size,
-        user_filter=settings.user_filter,
-    )
+    first = _domain(case, settings, settings.base_dn)
+    further = [
+        _domain(case, settings.model_copy(update={"url": url}), "") for url in settings.further_domains
+    ]
+    return Forest([first, *further]) if further else first
 
 
 def sharepoint(case: Case) -> SharePoint:
     """Open SharePoint; a context manager that connects on first use."""
-    return SharePoint(endpoint(case, case.sharepoint))
+    settings = case.sharepoint
+    manners = Manners(
+        attempts=settings.attempts,
+        requests_per_second=settings.requests_per_second,
+        connections=settings.connections,
+    )
+    return SharePoint(
+        endpoint(case, settings), manners=manners, hosts=settings.hosts, use_proxy=settings.use_proxy
+    )
 
 
 def synchronization(case: Case) -> SynchronizationService:
@@ -33,12 +41,22 @@ def synchronization(case: Case) -> SynchronizationService:
     return SynchronizationService(endpoint(case, settings), poll_interval=settings.poll_interval)
 
 
+def _domain(case: Case, settings: DirectorySettings, base_dn: str) -> Directory:
+    return Directory(
+        endpoint(case, settings),
+        base_dn=base_dn,
+        start_tls=settings.start_tls,
+        page_size=settings.page_size,
+        user_filter=settings.user_filter,
+    )
+
+
 def endpoint(case: Case, settings: SystemSettings) -> Endpoint:
     """Return where one of the case's systems is and as whom to sign in, the password read by its name."""
     return Endpoint(
         settings.url,
         settings.username,
-        secrets.read(case, settings.password_name),
+        secrets.read(case, settings.password_name) if settings.password_name else "",
         settings.auth,
         ca_file=case.ca_file(settings),
         verify_tls=settings.verify_tls,

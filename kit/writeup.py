@@ -86,7 +86,8 @@ def _redacted(found: Evidence) -> Audience:
     people = pd.concat([found.before, found.after], ignore_index=True).dropna(subset=["person"])
     names = identifiers.pseudonyms(people["person"], _key(found.folder))
     full, parts = identifiers.identifiers(people, names)
-    replaced = identifiers.servers(found.section("settings")) | full
+    servers = {**found.section("settings"), **found.section("servers")}
+    replaced = identifiers.servers(servers) | full
     return Audience(Redactor(replaced, parts, _own_text()), names, faces=False)
 
 
@@ -113,7 +114,9 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
     return {
         "title": audience.text(found.manifest.get("title") or "Profile photos that drifted apart"),
         "case_id": audience.text(found.manifest.get("case_id") or found.folder.name),
-        "conclusion": conclude(before, after, checks, started=bool(found.journal)),
+        "conclusion": conclude(
+            before, after, checks, started=bool(found.journal), partial=_partial(found, audience)
+        ),
         "before": before,
         "after": after,
         "count_rows": count_rows(before, after),
@@ -128,6 +131,7 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
         "pictures_left_out": left_out + sum(notebook.left_out for notebook in notebooks),
         "versions": list(sections.flat(found.section("versions"), audience)),
         "settings": list(sections.flat(found.section("settings"), audience)),
+        "unchecked": sections.unchecked(found.section("settings")),
         "started": chronicle.clock(times.get("started")),
         "ended": chronicle.clock(times.get("ended")),
         "missing": [*found.missing, *missing],
@@ -135,6 +139,10 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "safe": Markup,  # only for notebooks, which the transcript has sanitised
     }
+
+
+def _partial(found: Evidence, audience: Audience) -> list[str]:
+    return [audience.text(reason) for reason in found.section("partial").values() if reason]
 
 
 def _notebooks(found: Evidence, audience: Audience) -> tuple[list[Transcript], list[str]]:

@@ -13,7 +13,8 @@ import yaml
 
 from kit import case as cases
 from kit import drift, inventory, plan, sources
-from kit.drift import DIRECTORY, Measurement
+from kit.collection import DIRECTORY
+from kit.drift import Measurement
 from kit.folder import CaseFolder
 from kit.journal import Journal
 from kit.lab.farm import Farm

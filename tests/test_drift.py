@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from kit import drift
-from kit.drift import Photos, judge
+from kit.collection import Photos
+from kit.drift import judge
 from kit.lab import portraits
 from kit.schema import VERDICTS
 

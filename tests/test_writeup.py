@@ -320,6 +320,32 @@ def test_figures_that_show_people_are_left_out(tmp_path: Path) -> None:
     assert written.path.read_text(encoding="utf-8").count('<figure class="chart">') == 1
 
 
+def altered(folder: Path, **changes: object) -> str:
+    case = build_case(folder)
+    manifest = json.loads((case / "case.json").read_text())
+    (case / "case.json").write_text(json.dumps({**manifest, **changes}))
+    return writeup.write(case).path.read_text(encoding="utf-8")
+
+
+def test_certificates_that_were_not_checked_are_told(tmp_path: Path) -> None:
+    unchecked = {**SETTINGS, "sharepoint": {**SETTINGS["sharepoint"], "verify_tls": False}}
+    page = altered(tmp_path, settings=unchecked)
+    assert "TLS certificates of these systems were not checked" in page
+    assert "<code>verify_tls: false</code>: sharepoint." in page
+
+
+def test_checked_certificates_are_no_news(page: str) -> None:
+    assert "not checked" not in page
+
+
+def test_a_partial_measurement_concludes_nothing(tmp_path: Path) -> None:
+    reason = "The photos were read until: host dc01.contoso.example died"
+    page = altered(tmp_path, partial={"after": reason})
+    assert "Not known yet" in page
+    assert "The photos were read until: host" in page
+    assert "dc01" not in page
+
+
 def test_not_applied_yet(tmp_path: Path) -> None:
     folder = build_case(tmp_path / "case")
     manifest = json.loads((folder / "case.json").read_text(encoding="utf-8"))
