@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        The exit code: 1 after one sentence on standard error, 130 when interrupted, else the command's own.
+        The exit code: 1 after one sentence on standard error or when the reader of the output has gone, 130
+        when interrupted, else the command's own.
     """
     try:
         return _start(list(arguments))
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("kit: interrupted.", file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The output's reader has enough, as `head` does; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def usage() -> str:
