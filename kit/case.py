@@ -90,6 +90,7 @@ class SharePointSettings(SystemSettings):
     """How to reach SharePoint's profile services; the meanings are those of `kit.sharepoint.SharePoint`."""
 
     auth: Literal["ntlm", "negotiate", "kerberos", "basic", "forms", "none"] = "ntlm"
+    my_site: str = ""
     hosts: list[str] = []
     use_proxy: bool = False
     requests_per_second: float = Field(default=0.0, ge=0)

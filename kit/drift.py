@@ -75,7 +75,7 @@ def conclusion(people: pd.DataFrame) -> str:
     """
     found = counts(people)
     return (
-        f"{inventory.partial(people)}{found['stale']:,} of {len(people):,} people are stale, "
+        f"{inventory.warning(people)}{found['stale']:,} of {len(people):,} people are stale, "
         f"{found['missing_in_ad']:,} have no photo in Active Directory yet, "
         f"{found['uncertain']:,} are uncertain, {found['unknown']:,} could not be read."
     )

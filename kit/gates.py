@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from kit import configuration, plan
 from kit.case import Case
@@ -78,6 +79,34 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
     return ""
 
 
+def settled(step: Step, case: Case, service: SynchronizationService, baseline: Mapping[str, int]) -> str:
+    """Look twice, as `check` does: what is being written or deleted at this moment is not done.
+
+    MIM exports its configuration file by file, so that for a while new files stand beside old ones.
+    """
+    files = _files(case)
+    missing = check(step, case, service, baseline)
+    if missing:
+        return missing
+    threading.Event().wait(min(case.mim.poll_interval, 1.0))
+    missing = check(step, case, service, baseline)
+    return missing or ("the configuration is being written" if _files(case) != files else "")
+
+
+def _files(case: Case) -> list[tuple[str, int, int]]:
+    """Return name, size and time of change of everything in the configuration folder."""
+    folder = case.mim.configuration_folder
+    return [] if folder is None else [_state(path) for path in sorted(case.resolve(folder).glob("*"))]
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:  # replaced at this moment
+        return path.name, -1, time.monotonic_ns()
+    return path.name, facts.st_size, facts.st_mtime_ns
+
+
 def _space_is_empty(
     step: Step, case: Case, service: SynchronizationService, baseline: Mapping[str, int]
 ) -> str:
@@ -118,7 +147,7 @@ def wait(
     """
     say(f"Gate '{step.name}': {instruction(step, case)}. Waiting up to {seconds / 60:g} minutes.")
     deadline, pause = time.monotonic() + seconds, threading.Event()
-    while missing := check(step, case, service, baseline):
+    while missing := settled(step, case, service, baseline):
         if time.monotonic() >= deadline:
             what = f"gate '{step.name}' was not seen done within {seconds / 60:g} minutes"
             raise GateError(what, missing, "do it, then run 30_reset_and_full_sync again: it goes on here")

@@ -211,7 +211,7 @@ def conclusion(people: pd.DataFrame) -> str:
     both = int((people["in_directory"] & people["in_sharepoint"]).sum())
     looked_up = people["joined"].dropna()
     apart = int((~looked_up).sum())
-    return partial(people) + (
+    return warning(people) + (
         f"{both:,} of {len(people):,} people are in both systems and can have drifted; of {len(looked_up):,} "
         f"looked up in the connector spaces {apart:,} are not joined, so no run profile moves their photos."
     )
@@ -272,15 +272,19 @@ def _profile(profile: Profile | UnreadableProfile) -> dict[str, Any]:
 
 
 def partial(people: pd.DataFrame) -> str:
-    """Say with a capital word that a frame of people is only a part, and why; empty for a whole one.
+    """Say why a frame of people is only a part; empty for a whole one."""
+    return "; ".join(people["partial"][people["partial"] != ""].unique()).rstrip(".")
+
+
+def warning(people: pd.DataFrame) -> str:
+    """Begin a sentence about people with a capital word where they are only a part.
 
     Examples
     --------
-    >>> partial(pd.DataFrame({"partial": ["SharePoint stopped after 2: it died."]}))
+    >>> warning(pd.DataFrame({"partial": ["SharePoint stopped after 2: it died."]}))
     'PARTIAL: SharePoint stopped after 2: it died. '
     """
-    reasons = people["partial"][people["partial"] != ""].unique()
-    return f"PARTIAL: {' '.join(reasons)} " if len(reasons) else ""
+    return f"PARTIAL: {reason}. " if (reason := partial(people)) else ""
 
 
 def summary(people: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from kit.collection import DIRECTORY
 from kit.directory import Directory
 from kit.errors import OutcomeUnknownError, RunError, SafetyError
 from kit.folder import CaseFolder
+from kit.forest import Forest
 from kit.gates import Say
 from kit.journal import Journal
 from kit.mim import Run, SynchronizationService, classify
@@ -55,7 +56,7 @@ class Resync:
         folder: CaseFolder,
         plan: Plan,
         service: SynchronizationService,
-        directory: Directory,
+        directory: Directory | Forest,
         sharepoint: SharePoint,
         *,
         gate_seconds: float = 1800.0,
@@ -218,7 +219,7 @@ class Resync:
             raise SafetyError(what, f"{', '.join(sorted(missing))} is not done", "run the plan in its order")
 
     def _gate(self, step: Step, facts: Facts) -> Facts:
-        if not gates.check(step, self.case, self.service, self._baseline()):
+        if not gates.settled(step, self.case, self.service, self._baseline()):
             self.journal.write("intent", step.number, **facts)
             return {"detail": f"{step.expected}, already"}
         asked = {name: value for name, value in facts.items() if name != "name"}
@@ -285,6 +286,9 @@ class Resync:
         agent = self.case.mim.directory_agent
         with self.folder.store("after") as store:
             now = drift.measure(self.people, self.directory, self.sharepoint, store, progress=self.progress)
+        if now.partial:
+            what = "what should change cannot be said, because not everybody was read"
+            raise SafetyError(what, now.partial, "export nothing; mend the cause, run this notebook again")
         pending = exports.read(
             self.service, agent, now.people, plan.changes(now.people), progress=self.progress
         )

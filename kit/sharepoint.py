@@ -46,7 +46,9 @@ _PROFILES = "UserProfileService"
 class SharePoint:
     r"""A SharePoint web application's user profiles; may be shared by threads.
 
-    Parameters are those of `kit.web.WebSession`; its address may be any site of the farm.
+    Parameters are those of `kit.web.WebSession`; its address may be any site of the farm. ``my_site`` is the
+    address of the My Site host, if that is another: a relative ``PictureURL``, which a photo imported from
+    Active Directory has at first, is relative to it.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class SharePoint:
         endpoint: Endpoint,
         *,
         manners: Manners = Manners(),  # noqa: B008 - frozen
+        my_site: str = "",
         hosts: Collection[str] = (),
         use_proxy: bool = False,
         transport: BaseAdapter | None = None,
@@ -69,6 +72,7 @@ class SharePoint:
             endpoint, manners=manners, hosts=hosts, use_proxy=use_proxy, transport=transport, wait=wait
         )
         self._endpoint, self._transport = endpoint, transport
+        self._my_site = my_site
         self._soap = soap.Client(self._web)
         self._pictures = downloads.Client(self._web)
         self._changes = ChangeLog(self._soap)
@@ -189,7 +193,7 @@ class SharePoint:
         """
         return self._changes.since(token)
 
-    def picture(self, url: str, *, size: str = "", known: Version | None = None, site: str = "") -> Picture:
+    def picture(self, url: str, *, size: str = "", known: Version | None = None) -> Picture:
         """Fetch a picture and judge what came; one person's trouble is a value, not an exception.
 
         Parameters
@@ -201,8 +205,6 @@ class SharePoint:
             one, which is what the synchronization service downloads.
         known : Version or None
             Version already held: an unchanged file then gives ``not_modified`` and no bytes.
-        site : str
-            Address of the My Site host, which a relative ``PictureURL`` is relative to; empty for this site.
 
         Raises
         ------
@@ -213,7 +215,7 @@ class SharePoint:
         ParameterError
             There is no such size.
         """
-        return self._pictures.picture(url, size=size, known=known, site=site)
+        return self._pictures.picture(url, size=size, known=known, site=self._my_site)
 
     def call(self, service: str, operation: str, body: str) -> Element:
         """Make one SOAP call.

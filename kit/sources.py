@@ -31,7 +31,11 @@ def sharepoint(case: Case) -> SharePoint:
         connections=settings.connections,
     )
     return SharePoint(
-        endpoint(case, settings), manners=manners, hosts=settings.hosts, use_proxy=settings.use_proxy
+        endpoint(case, settings),
+        manners=manners,
+        my_site=settings.my_site,
+        hosts=settings.hosts,
+        use_proxy=settings.use_proxy,
     )
 
 

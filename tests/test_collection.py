@@ -201,7 +201,7 @@ def test_the_fix_is_refused_after_a_partial_reading(company, directory, sharepoi
     )
     first = plan.findings.iloc[0]
     assert (first["severity"], first["finding"]) == ("stop", "the people were not all read")
-    assert first["evidence"].startswith(ANNOUNCED)
+    assert first["evidence"].startswith("SharePoint stopped after 10: ")
 
 
 def test_a_system_that_gives_nothing_is_an_error(company, directory, sharepoint):

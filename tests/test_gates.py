@@ -51,6 +51,11 @@ def look(service, case, baseline):
     return lambda step: gates.check(step, case, service, baseline)
 
 
+@pytest.fixture
+def look_twice(service, case, baseline):
+    return lambda step: gates.settled(step, case, service, baseline)
+
+
 def export(farm, tmp_path, *, provisioning):
     farm.engine.set_provisioning(provisioning)
     farm.engine.export_configuration(tmp_path / "configuration")
@@ -92,6 +97,26 @@ def test_a_file_that_is_still_being_written_keeps_it_shut(farm, look, tmp_path):
     half_written = next((tmp_path / "configuration").glob("MA-*.xml"))
     half_written.write_bytes(b"")
     assert f"{half_written} is not a saved configuration" in look(OFF)
+
+
+def test_a_configuration_that_lies_still_opens_the_gate(farm, look_twice, tmp_path):
+    export(farm, tmp_path, provisioning=False)
+    assert look_twice(OFF) == ""
+
+
+def test_a_configuration_that_changes_between_two_looks_keeps_it_shut(
+    farm, look_twice, tmp_path, monkeypatch
+):
+    export(farm, tmp_path, provisioning=False)
+    one_of_them = next((tmp_path / "configuration").glob("MA-*.xml"))
+    look = gates.check
+
+    def look_and_go_on_exporting(*arguments):
+        one_of_them.write_bytes(one_of_them.read_bytes() + b"\n")
+        return look(*arguments)
+
+    monkeypatch.setattr(gates, "check", look_and_go_on_exporting)
+    assert look_twice(OFF) == "the configuration is being written"
 
 
 def test_without_a_configuration_folder_nothing_can_be_seen(service, tmp_path):

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from practice import SERVICES, Practice
 
-from kit import record, runner, sources
+from kit import drift, record, runner, sources
 from kit.endpoint import Endpoint
 from kit.errors import (
     ExportError,
@@ -477,6 +477,19 @@ def test_somebody_whose_picture_could_not_be_judged_stops_the_fix(waiting: Pract
     with pytest.raises(ExportError, match="1 pending exports are of kind unexpected_person"):
         waiting.fix()
     waiting.let_read(account)
+    assert waiting.photos() == photos
+
+
+def test_pictures_that_break_off_before_the_export_stop_the_fix(
+    waiting: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "BATCH", 5)
+    photos, troubles = waiting.photos(), waiting.farm.sharepoint.troubles
+    troubles.add("/User Photos/*", "headers", times=8)
+    troubles.add("/User Photos/*", "reset", times=None)
+    with pytest.raises(SafetyError, match="not everybody was read: The photos were read until: "):
+        waiting.fix()
+    troubles.clear()
     assert waiting.photos() == photos
 
 

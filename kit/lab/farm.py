@@ -257,11 +257,18 @@ def _attributes(domain: Domain, person: Person) -> dict[str, Sequence[bytes]]:
         "title": person.title,
         "telephoneNumber": person.telephone,
         "mail": person.mail,
+        "servicePrincipalName": _service(domain, person),
         "userAccountControl": _NORMAL_ACCOUNT if person.enabled else _DISABLED_ACCOUNT,
     }
     values: dict[str, Sequence[bytes]] = {name: [text.encode()] for name, text in texts.items() if text}
     photo = directory_photo(person)
     return {"objectClass": USER_CLASSES, **values, **({"thumbnailPhoto": [photo]} if photo else {})}
+
+
+def _service(domain: Domain, person: Person) -> str:
+    """Return the service that an account is for, by which a directory tells it from a person's."""
+    serves = person.organizational_unit == "Service Accounts"
+    return f"HOST/{person.account_name}.{domain.dns_name}" if serves else ""
 
 
 def _write_secret(farm: Farm) -> None:
