@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from kit.directory import Directory, Watermark
+from kit.delta import DIRECTORY, Delta
+from kit.directory import Directory
 from kit.forest import Forest
 from kit.pictures import Picture, Version
 from kit.sharepoint import SharePoint
 from kit.store import Link, PhotoStore, Reading
-from kit.users import domain_of
 
 logger = logging.getLogger(__name__)
 
-DIRECTORY = "active_directory"
 SHAREPOINT = "sharepoint"
-"""What the two systems are called in the photo store."""
+"""What SharePoint is called in the photo store; for Active Directory see `kit.delta`."""
 
 Row = Mapping[Any, Any]
 """One person of a frame with the columns of `kit.schema.INVENTORY`."""
@@ -53,9 +51,8 @@ class Photos:
 class Collection:
     """The photos of people who are asked for in batches, every one kept in the store with its version.
 
-    In Active Directory who has changed since the store's last reading of the same domain controller is asked
-    once, at the beginning (``uSNChanged``); the photos of the others are those of the store. SharePoint is
-    asked for every picture, with the version held (ETag): an unchanged one costs an answer without a body.
+    Active Directory is read as `kit.delta` does it. SharePoint is asked for every picture, with the version
+    held (ETag): an unchanged one costs an answer without a body.
 
     Parameters
     ----------
@@ -79,11 +76,16 @@ class Collection:
         earlier: PhotoStore | None = None,
         workers: int = 4,
     ) -> None:
-        self._directory = directory
         self._sharepoint = sharepoint
         self._stores = [store, earlier] if earlier else [store]
         self._workers = workers
-        self._watermarks, self._unchanged = _unchanged(directory, store)
+        self._blind = directory.is_global_catalog
+        self._delta = Delta(directory, store)
+
+    @property
+    def failures(self) -> list[str]:
+        """What domains of the forest failed with; their people have no photos and say why."""
+        return [str(error) for error in self._delta.failures.values()]
 
     def batches(self, people: Sequence[Row], size: int) -> Iterator[list[Photos]]:
         """Fetch and keep everybody's photos, some people at a time.
@@ -103,16 +105,14 @@ class Collection:
         held = [self._held(row["person"]) for row in batch]
         known = [Version.parse(link.version) if link else None for _, link in held]
         asked = pool.map(lambda row, version: self._picture(row["picture_url"], version), batch, known)
-        photos = self._directory_photos(batch)
-        pictures = [
-            (
-                picture,
-                store.get(link.sha256 or "") if picture.kind == "not_modified" and link else picture.content,
-            )
-            for picture, (store, link) in zip(asked, held, strict=True)
-        ]
-        found = [_photos(row, photos, *pair) for row, pair in zip(batch, pictures, strict=True)]
-        self._keep(batch, found, [picture for picture, _ in pictures])
+        held_there = [(row["person"], row["distinguished_name"]) for row in batch if row["in_directory"]]
+        photos = self._delta.photos(held_there)
+        found = []
+        with self._stores[0].transaction():
+            for row, picture, (store, link) in zip(batch, asked, held, strict=True):
+                unchanged = picture.kind == "not_modified" and link is not None
+                content = store.get(link.sha256 or "") if unchanged and link else picture.content
+                found.append(self._photos(row, photos, picture, content))
         return found
 
     def _picture(self, url: str, known: Version | None) -> Picture:
@@ -126,85 +126,48 @@ class Collection:
                 return store, link
         return self._stores[0], None
 
-    def _directory_photos(self, batch: Sequence[Row]) -> dict[str, bytes | None]:
-        wanted = [row["person"] for row in batch if row["in_directory"]]
-        photos = dict(self._directory.photos(one for one in wanted if one not in self._unchanged))
-        for person in self._directory.present(one for one in wanted if one in self._unchanged):
-            sha256 = self._unchanged[person]
-            photos[person] = self._stores[0].get(sha256) if sha256 else None
-        return photos
+    def _photos(
+        self, row: Row, held: Mapping[str, bytes | None], picture: Picture, content: bytes | None
+    ) -> Photos:
+        """Put together what was read of one person, and keep it."""
+        self._keep(row, held, picture, content)
+        kind, error = row["error_kind"], row["error"]
+        if picture.error_kind:
+            kind, error = picture.error_kind, picture.detail
+        elif row["picture_url"] and picture.kind == "missing" and not error:
+            error = picture.detail
+        if row["in_directory"] and (failure := self._unread(row, held)):
+            kind, error = failure
+        matched = is_matched(row)
+        if matched is None and not kind:
+            kind, error = "Unreachable", row["partial"]
+        return Photos(row["person"], matched, held.get(row["person"]), content, kind, error)
 
-    def _keep(self, batch: Sequence[Row], photos: Sequence[Photos], pictures: Sequence[Picture]) -> None:
-        now = datetime.now(UTC)
+    def _unread(self, row: Row, held: Mapping[str, bytes | None]) -> tuple[str, str] | None:
+        """Say why a photo could not be read from the directory."""
+        if failure := self._delta.failure(row["distinguished_name"]):
+            return failure.kind, str(failure)
+        if row["person"] not in held:
+            return "NotFound", "the account disappeared from the directory between two reads"
+        if self._blind and held[row["person"]] is None:
+            return "NotFound", "a global catalogue holds no photos by default"
+        return None
+
+    def _keep(
+        self, row: Row, held: Mapping[str, bytes | None], picture: Picture, content: bytes | None
+    ) -> None:
+        """Keep what was read; where nothing could be read, nothing is noted: that is not "no photo"."""
+        now, person, store = datetime.now(UTC), row["person"], self._stores[0]
         readings = []
-        for row, one, picture in zip(batch, photos, pictures, strict=True):
-            domain = self._watermarks.get(domain_of(row["distinguished_name"]), "")
-            readings.append(Reading(one.person, DIRECTORY, one.directory, now, domain))
-            readings.append(Reading(one.person, SHAREPOINT, one.sharepoint, now, picture.version.text))
-        self._stores[0].record(readings)
+        if row["in_directory"] and not self._unread(row, held):
+            version = self._delta.version(row["distinguished_name"])
+            readings.append(Reading(person, DIRECTORY, held[person], now, version))
+        if not picture.error_kind:
+            readings.append(Reading(person, SHAREPOINT, content, now, picture.version.text))
+        store.record(readings)
 
 
 def is_matched(row: Row) -> bool | None:
     """Say whether a person is in both systems; None where nobody knows, as in `Photos`."""
     both = bool(row["in_directory"] and row["in_sharepoint"])
     return None if row["partial"] and not both else both
-
-
-def _photos(row: Row, held: Mapping[str, bytes | None], picture: Picture, content: bytes | None) -> Photos:
-    kind, error = row["error_kind"], row["error"]
-    if picture.error_kind:
-        kind, error = picture.error_kind, picture.detail
-    elif row["picture_url"] and picture.kind == "missing" and not error:
-        error = picture.detail
-    if row["in_directory"] and row["person"] not in held:
-        kind, error = "NotFound", "the account disappeared from the directory between two reads"
-    matched = is_matched(row)
-    if matched is None and not kind:
-        kind, error = "Unreachable", row["partial"]
-    return Photos(row["person"], matched, held.get(row["person"]), content, kind, error)
-
-
-def _unchanged(
-    directory: Directory | Forest, store: PhotoStore
-) -> tuple[dict[str, str], dict[str, str | None]]:
-    """Ask every domain controller who has changed since the store's last reading of it.
-
-    Returns
-    -------
-    tuple of dict
-        By domain the watermark of now, as text; by person who has not changed the SHA-256 of the photo held.
-    """
-    links = {link.person: link for link in store.links(system=DIRECTORY)}
-    watermarks: dict[str, str] = {}
-    unchanged: dict[str, str | None] = {}
-    for one in directory.directories if isinstance(directory, Forest) else (directory,):
-        read = {person: mark for person, link in links.items() if (mark := _parse(link.version))}
-        here = one.watermark()
-        ours = {person: mark for person, mark in read.items() if mark.invocation_id == here.invocation_id}
-        oldest = min(ours.values(), key=lambda mark: mark.usn, default=None)
-        reading = one.changed_since(oldest)
-        watermarks[domain_of(one.base_dn)] = _text(reading.watermark)
-        if reading.full:
-            logger.info("every photo is read: %s", reading.reason)
-            continue
-        changed = {user.person for user in reading.users}
-        unchanged |= {person: links[person].sha256 for person in ours if person not in changed}
-    return watermarks, dict(_undamaged(store, unchanged.items()))
-
-
-def _undamaged(
-    store: PhotoStore, photos: Iterable[tuple[str, str | None]]
-) -> Iterator[tuple[str, str | None]]:
-    return ((person, sha256) for person, sha256 in photos if sha256 is None or store.verify(sha256))
-
-
-def _text(mark: Watermark) -> str:
-    return json.dumps([mark.controller, mark.invocation_id, mark.usn]) if mark.invocation_id else ""
-
-
-def _parse(text: str) -> Watermark | None:
-    try:
-        controller, invocation_id, usn = json.loads(text)
-        return Watermark(str(controller), str(invocation_id), int(usn))
-    except (ValueError, TypeError):
-        return None

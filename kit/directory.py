@@ -12,6 +12,7 @@ from kit.errors import (
     ConflictError,
     NotFoundError,
     OutcomeUnknownError,
+    ParameterError,
     ProtocolError,
     RightsError,
     SourceError,
@@ -35,6 +36,7 @@ from kit.watermark import Reading, Watermark, reason_for_all
 __all__ = ["USER_FILTER", "Directory", "DirectoryUser", "DomainName", "Reading", "Watermark", "parse_time"]
 
 _PHOTO = "thumbnailPhoto"
+_ANYBODY = "(objectCategory=person)"
 _SHOW_DELETED: Control = ("1.2.840.113556.1.4.417", True, None)  # MS-ADTS 3.1.1.3.4.1.14
 _SIZE_REFUSALS = ("constraintViolation", "invalidAttributeSyntax")  # Windows says the first, Samba the second
 
@@ -47,6 +49,7 @@ class Directory(DomainController):
     endpoint : Endpoint
     base_dn : str
     start_tls : bool
+    clear_text : bool
     page_size : int
         As `DomainController`.
     user_filter : str
@@ -59,10 +62,13 @@ class Directory(DomainController):
         *,
         base_dn: str = "",
         start_tls: bool = False,
+        clear_text: bool = False,
         page_size: int = 1000,
         user_filter: str = USER_FILTER,
     ) -> None:
-        super().__init__(endpoint, base_dn=base_dn, start_tls=start_tls, page_size=page_size)
+        super().__init__(
+            endpoint, base_dn=base_dn, start_tls=start_tls, clear_text=clear_text, page_size=page_size
+        )
         self._user_filter = user_filter
 
     def users(self, *, photos: bool = False, extra_filter: str = "") -> Iterator[DirectoryUser]:
@@ -116,7 +122,9 @@ class Directory(DomainController):
             advice = "sign in as somebody who may list and read the deleted objects"
             raise RightsError(error.what, error.cause, advice) from error
 
-    def changed_since(self, watermark: Watermark | None, *, photos: bool = False) -> Reading:
+    def changed_since(
+        self, watermark: Watermark | None, *, photos: bool = False, anybody: bool = False
+    ) -> Reading:
         """Read who has changed since an earlier reading of this domain controller, or everybody.
 
         Who was changed during that reading comes again; who was deleted since or has left the base does not
@@ -128,18 +136,23 @@ class Directory(DomainController):
             Of the earlier reading; None for the first.
         photos : bool
             Whether to read ``thumbnailPhoto`` of those people.
+        anybody : bool
+            Whether the user filter does not count: somebody's change may be what takes them out of it.
 
         Returns
         -------
         Reading
-            Full, with the reason, where the changes cannot be told: see `kit.watermark.reason_for_all`.
+            Full, with the reason, where the changes cannot be told: see `kit.watermark.reason_for_all`; also
+            where the account does not see ``uSNChanged``, for then nobody would seem changed.
         """
-        now = self.watermark()
-        if reason := reason_for_all(watermark, now):
-            return Reading(self.users(photos=photos), True, reason, now)
-        since = watermark.usn + 1 if watermark else 0
-        changed = self.users(photos=photos, extra_filter=f"(uSNChanged>={since})")
-        return Reading(changed, False, "", now)
+        now, wanted = self.watermark(), _ANYBODY if anybody else self._user_filter
+        reason = reason_for_all(watermark, now)
+        if not reason and next(self.entries(_both(wanted, "(uSNChanged>=1)"), ["objectGUID"]), None) is None:
+            reason = "uSNChanged is seen of nobody"
+        if watermark is None or reason:
+            return Reading(self._objects(wanted, photos=photos), True, reason, now)
+        since = f"(uSNChanged>={watermark.usn + 1})"
+        return Reading(self._objects(_both(wanted, since), photos=photos), False, "", now)
 
     def photos(self, people: Iterable[str], batch: int = 100) -> Iterator[tuple[str, bytes | None]]:
         """Read the photos of given people, many per search.
@@ -204,6 +217,8 @@ class Directory(DomainController):
         ------
         ConflictError
             If the directory holds another photo than the one that was read, or than the one written.
+        ParameterError
+            If the photo is empty.
         RightsError
             If the account may not write it.
         ProtocolError
@@ -216,6 +231,8 @@ class Directory(DomainController):
         """
         size = "no photo" if photo is None else f"a photo of {len(photo):,} bytes"
         what = f"{size} for {distinguished_name!r}"
+        if photo == b"":
+            raise ParameterError(what, "an empty value is no photo", "give None, which takes it away")
         if photo == current:
             return
         self._session.connect()

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from kit import inventory, schema
-from kit.collection import DIRECTORY, SHAREPOINT, Collection, Photos, is_matched
+from kit.collection import SHAREPOINT, Collection, Photos, is_matched
+from kit.delta import DIRECTORY
 from kit.directory import Directory
 from kit.errors import SourceError
 from kit.forest import Forest
@@ -130,7 +131,9 @@ def measure(
         logger.warning("the photos of %d of %d people were read: %s", len(rows), len(records), error)
         stopped = error
     verdicts = pd.DataFrame([*rows, *_unread(records[len(rows) :], stopped)])
-    return Measurement(_judged(people, verdicts, stopped), fingerprint_frame(seen.values()))
+    reasons = [f"The photos were read until: {stopped}"] if stopped else []
+    partial = "; ".join(reason.rstrip(".") for reason in [*reasons, *collection.failures])
+    return Measurement(_judged(people, verdicts, partial), fingerprint_frame(seen.values()))
 
 
 def _unread(records: list[dict[Any, Any]], stopped: SourceError | None) -> list[dict[str, Any]]:
@@ -144,14 +147,14 @@ def _stopped(row: Mapping[str, Any], error: SourceError) -> Photos:
     return Photos(row["person"], is_matched(row), error_kind=error.kind, error=str(error))
 
 
-def _judged(people: pd.DataFrame, verdicts: pd.DataFrame, stopped: SourceError | None) -> pd.DataFrame:
+def _judged(people: pd.DataFrame, verdicts: pd.DataFrame, partial: str) -> pd.DataFrame:
     """Put the verdicts to the people, in place of the columns that they renew."""
     if verdicts.empty:
         return schema.conform(people, schema.PEOPLE)
     kept = people.drop(columns=verdicts.columns.intersection(people.columns).drop("person"))
     joined = kept.merge(verdicts, on="person", how="left")
-    if stopped is not None:
-        joined = joined.assign(partial=f"The photos were read until: {stopped}")
+    if partial:
+        joined = joined.assign(partial=partial)
     return schema.conform(joined, schema.PEOPLE)
 
 

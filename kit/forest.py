@@ -45,17 +45,36 @@ class Forest:
             for directory in self.directories:
                 stack.callback(directory.close)
 
+    @property
+    def is_global_catalog(self) -> bool:
+        """Whether any of the addresses is that of a global catalogue."""
+        return any(directory.is_global_catalog for directory in self.directories)
+
     def users(self, *, photos: bool = False, extra_filter: str = "") -> Iterator[DirectoryUser]:
         """Read the users of one domain after the other, see `Directory.users`.
 
         Raises
         ------
         SourceError
-            As there, with the domain controller's address: whoever was to come after it was not read.
+            As there, with the domain controller's address, when all other domains have been read.
         """
+        yield from self._each(lambda one: one.users(photos=photos, extra_filter=extra_filter))
+
+    def deleted(self, *, extra_filter: str = "") -> Iterator[DirectoryUser]:
+        """Read the deleted users of every domain, see `Directory.deleted`."""
+        yield from self._each(lambda one: one.deleted(extra_filter=extra_filter))
+
+    def _each(self, read: Callable[[Directory], Iterator[_Found]]) -> Iterator[_Found]:
+        """Read every domain, and only then raise what the first one to fail has raised."""
+        failure: SourceError | None = None
         for directory in self.directories:
-            with _named(directory):
-                yield from directory.users(photos=photos, extra_filter=extra_filter)
+            try:
+                with _named(directory):
+                    yield from read(directory)
+            except SourceError as error:
+                failure = failure or error
+        if failure:
+            raise failure
 
     def photos(self, people: Iterable[str], batch: int = 100) -> Iterator[tuple[str, bytes | None]]:
         """Read the photos of given people, whichever domain they are in, see `Directory.photos`."""
@@ -76,9 +95,7 @@ class Forest:
 
     def entries(self, search_filter: str, attributes: Sequence[str]) -> Iterator[tuple[str, Values]]:
         """Search every domain, see `Directory.entries`."""
-        for directory in self.directories:
-            with _named(directory):
-                yield from directory.entries(search_filter, attributes)
+        yield from self._each(lambda one: one.entries(search_filter, attributes))
 
     def replace_photo(self, distinguished_name: str, photo: bytes | None, *, current: bytes | None) -> None:
         """Write one user's photo in the user's own domain, see `Directory.replace_photo`.

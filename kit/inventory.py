@@ -52,7 +52,23 @@ def take(
     users, stopped = _drained(progress(directory.users(), "Active Directory", 0), _user, "Active Directory")
     walk = progress(sharepoint.profiles(), "SharePoint profiles", sharepoint.count())
     profiles, stopped_too = _drained(walk, _profile, "SharePoint")
-    return join(users, profiles).assign(partial=" ".join(filter(None, [stopped, stopped_too])))
+    catalog = "Active Directory was read from a global catalogue, which holds no photos by default"
+    reasons = [stopped, stopped_too, catalog if directory.is_global_catalog else ""]
+    people = join(users, profiles).assign(partial=" ".join(filter(None, reasons)))
+    return _with_deleted(people, directory)
+
+
+def _with_deleted(people: pd.DataFrame, directory: Directory | Forest) -> pd.DataFrame:
+    """Tell whose account was deleted, of those who are in SharePoint only, as far as the directory says."""
+    alone = people["in_sharepoint"] & ~people["in_directory"]
+    if not alone.any():
+        return people
+    try:
+        deleted = {user.account for user in directory.deleted()}
+    except SourceError as error:
+        logger.info("whose account was deleted is not known: %s", error)
+        return people
+    return people.assign(kind=people["kind"].mask(alone & people["account"].isin(deleted), "deleted"))
 
 
 def _drained(
@@ -72,8 +88,18 @@ def _drained(
 
 
 def join(users: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> pd.DataFrame:
-    """Join both systems' rows; of two profiles with one account the first counts, and the row says so."""
-    people: dict[str, dict[str, Any]] = {row["account"]: row for row in users}
+    """Join both systems' rows; of two users or profiles of one account the first counts, and the row tells.
+
+    Who has no account, as a contact, is matched with nobody.
+    """
+    people: dict[str, dict[str, Any]] = {}
+    for user in users:
+        key = user["account"] or user["person"]
+        if key in people:
+            logger.warning("%s has a second object in the directory", key)
+            people[key] |= {"error_kind": "Duplicate", "error": "the directory has two users of this account"}
+            continue
+        people[key] = user
     for profile in profiles:
         account = profile["account"] or f"profile record {profile['record']}"
         person = people.setdefault(account, {"person": account, "account": account})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from kit import drift, exports, gates, plan
-from kit.collection import DIRECTORY
+from kit.delta import DIRECTORY
 from kit.directory import Directory
 from kit.errors import OutcomeUnknownError, RunError, SafetyError
 from kit.folder import CaseFolder
@@ -330,8 +330,20 @@ class Resync:
         batches = [people[start : start + drift.BATCH] for start in range(0, len(people), drift.BATCH)]
         for batch in self.progress(batches, description, len(batches)):
             now = datetime.now(UTC)
-            photos = self.directory.photos(batch)
-            yield store.record(Reading(person, DIRECTORY, photo, now) for person, photo in photos)
+            held = dict(self.directory.photos(batch))
+            self._require_seen(batch, held)
+            yield store.record(Reading(person, DIRECTORY, photo, now) for person, photo in held.items())
+
+    def _require_seen(self, people: Sequence[str], seen: Container[str]) -> None:
+        """Refuse to go on where somebody is not in the directory any more, or not to be seen."""
+        missing = [person for person in people if person not in seen]
+        if missing:
+            first = str(self.people.set_index("person").loc[missing[0], "account"])
+            what = f"{len(missing)} people are not seen in the directory any more, first '{first}'"
+            cause = "they were deleted or moved, or the account may not see them"
+            raise SafetyError(
+                what, cause, "find them; leavers go with a new 10_inventory and 20_compare_photos"
+            )
 
 
 def _times(run: Run) -> Facts:

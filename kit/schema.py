@@ -30,7 +30,7 @@ IDENTITY = {
     "mail": "str",
     "distinguished_name": "str",
     "department": "str",
-    "kind": "str",  # of the directory's object: user, service, contact; empty for people who are not there
+    "kind": "str",  # user, service or deleted; empty for people of whom the directory shows nothing
     "enabled": "boolean",  # in the directory; NA for people who are not there
 }
 """Who a person is."""

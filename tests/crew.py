@@ -30,16 +30,16 @@ class Crew:
     sharepoint: SharePointServer
     folder: Path
 
-    def read_directory(self, page_size: int = 1000) -> Directory:
+    def read_directory(self, url: str = "", page_size: int = 1000, base_dn: str = "") -> Directory:
         """Make a client of the directory."""
         account = people.WRITER
         endpoint = Endpoint(
-            self.directory.url,
+            url or self.directory.url,
             f"CONTOSO\\{account.name}",
             account.password,
             ca_file=self.directory.ca_file,
         )
-        return Directory(endpoint, page_size=page_size, user_filter="(department=Support)")
+        return Directory(endpoint, base_dn=base_dn, page_size=page_size, user_filter="(department=Support)")
 
     def read_sharepoint(self) -> SharePoint:
         """Make a client of SharePoint that waits for nothing."""

@@ -13,7 +13,7 @@ import yaml
 
 from kit import case as cases
 from kit import drift, inventory, plan, sources
-from kit.collection import DIRECTORY
+from kit.delta import DIRECTORY
 from kit.drift import Measurement
 from kit.folder import CaseFolder
 from kit.journal import Journal

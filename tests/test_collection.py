@@ -1,12 +1,16 @@
 """Photos fetched from both systems: only what changed, and a part told as a part."""
 
+import hashlib
+from urllib.parse import urlsplit
+
 import cases
 import crew
 import people
 import pytest
 
-from kit import drift, inventory
-from kit.collection import DIRECTORY, SHAREPOINT
+from kit import controller, drift, inventory
+from kit.collection import SHAREPOINT
+from kit.delta import DIRECTORY
 from kit.errors import UnreachableError
 from kit.lab import portraits
 from kit.plan import make
@@ -162,6 +166,62 @@ def test_somebody_deleted_since_is_not_taken_from_the_store(directory, sharepoin
     again = drift.measure(found, directory, sharepoint, store).people.set_index("account")
     assert again.loc["contoso\\staff07", "verdict"] == "unknown"
     assert "disappeared from the directory" in again.loc["contoso\\staff07", "error"]
+
+
+def test_somebody_who_was_not_seen_once_is_read_the_next_time(company, directory, sharepoint, store):
+    found = inventory.take(directory, sharepoint)
+    with company.read_directory(base_dn=f"CN=Users,{people.BASE}") as elsewhere:
+        blind = drift.measure(found, elsewhere, sharepoint, store).people
+    assert set(blind["verdict"][found["in_sharepoint"]]) == {"unknown"}
+    seen = drift.measure(found, directory, sharepoint, store).people
+    assert (seen["directory_sha256"] != "").all()
+
+
+def test_somebody_without_a_photo_is_asked_again(directory, sharepoint, store, photos_asked):
+    user = next(one for one in directory.users(photos=True) if one.account_name == "staff05")
+    directory.replace_photo(user.distinguished_name, None, current=user.photo)
+    measured(directory, sharepoint, store)
+    photos_asked.clear()
+    measured(directory, sharepoint, store)
+    assert photos_asked == [user.person]
+
+
+def test_a_change_that_takes_somebody_out_of_the_filter_is_seen(company, sharepoint, store):
+    with company.read_directory() as directory:
+        found = inventory.take(directory, sharepoint)
+        drift.measure(found, directory, sharepoint, store)
+        user = next(one for one in directory.users(photos=True) if one.account_name == "staff05")
+        directory.replace_photo(user.distinguished_name, people.photo(99), current=user.photo)
+        directory._session.modify(user.distinguished_name, "department", [b"Sales"], "department")
+        again = drift.measure(found, directory, sharepoint, store).people.set_index("account")
+    assert again.loc["contoso\\staff05", "directory_bytes"] == len(people.photo(99))
+    assert again.loc["contoso\\staff05", "directory_sha256"] == hashlib.sha256(people.photo(99)).hexdigest()
+
+
+def test_a_picture_that_could_not_be_read_is_not_kept_as_no_photo(company, directory, sharepoint, store):
+    measured(directory, sharepoint, store)
+    before = {link.person: link.sha256 for link in store.links(system=SHAREPOINT)}
+    company.sharepoint.troubles.add("/User Photos/*", "status", times=None, status=500)
+    measured(directory, sharepoint, store)
+    assert {link.person: link.sha256 for link in store.links(system=SHAREPOINT)} == before
+
+
+def test_a_global_catalogue_is_no_source_of_photos(company, directory, sharepoint, store, monkeypatch):
+    monkeypatch.setattr(controller, "_GLOBAL_CATALOG_PORTS", (urlsplit(company.directory.catalog_url).port,))
+    with company.read_directory(url=company.directory.catalog_url) as catalog:
+        found = measured(catalog, sharepoint, store)
+    assert found["partial"].str.contains("read from a global catalogue").all()
+    assert set(found["error"][found["in_directory"]]) == {"a global catalogue holds no photos by default"}
+    assert measured(directory, sharepoint, store)["directory_sha256"].ne("").all()
+
+
+def test_a_deleted_account_is_told_from_one_that_never_was(directory, sharepoint, company):
+    company.sharepoint.store.create("CONTOSO\\stranger", {"PreferredName": "Stranger"})
+    gone = next(user for user in directory.users() if user.account_name == "staff03")
+    directory._session.connect().delete(gone.distinguished_name)
+    found = inventory.take(directory, sharepoint).set_index("account")
+    assert found.loc["contoso\\staff03", "kind"] == "deleted"
+    assert found.loc["contoso\\stranger", "kind"] == ""
 
 
 def test_every_photo_read_is_in_the_store(directory, sharepoint, store):

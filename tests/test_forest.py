@@ -4,11 +4,13 @@ import crowd
 import people
 import pytest
 
+from kit.delta import Delta
 from kit.directory import DomainName
 from kit.errors import ConflictError, ParameterError, UnreachableError
 from kit.forest import Forest
 from kit.lab import directory as embedded
 from kit.lab.domain import Domain, Entry
+from kit.store import PhotoStore
 
 EMEA = Domain("emea.contoso.example", "EMEA")
 DOMAINS = (people.DOMAIN, EMEA)
@@ -104,3 +106,33 @@ def test_watermarks_of_two_controllers_are_told_apart(forest):
     first, second = (directory.watermark() for directory in forest.directories)
     assert first.controller != second.controller
     assert forest.directories[1].changed_since(first).full
+
+
+def test_a_dead_domain_keeps_nobody_else_from_being_read(servers, forest):
+    servers[0].stop()
+    read = []
+    with pytest.raises(UnreachableError, match=servers[0].url):
+        read.extend(user.account for user in forest.users())
+    assert "emea\\only-emea" in read
+
+
+def test_a_dead_domain_leaves_its_own_people_without_an_answer(servers, forest, tmp_path):
+    everybody = [(user.person, user.distinguished_name) for user in forest.users()]
+    servers[1].stop()
+    with PhotoStore(tmp_path / "photos.sqlite") as store:
+        delta = Delta(forest, store)
+        found = delta.photos(everybody)
+    assert {name for person, name in everybody if person not in found} == {
+        name for _, name in everybody if name.endswith(EMEA.base_dn)
+    }
+    assert str(delta.failure(f"CN=anna,OU=Staff,{EMEA.base_dn}")).startswith(f"directory '{servers[1].url}'")
+
+
+def test_the_only_domain_that_is_dead_is_an_error(servers, tmp_path):
+    servers[0].stop()
+    with (
+        PhotoStore(tmp_path / "photos.sqlite") as store,
+        crowd.connect(servers[0]) as directory,
+        pytest.raises(UnreachableError),
+    ):
+        Delta(directory, store)

@@ -123,3 +123,14 @@ def test_the_conclusion_counts_who_can_have_drifted():
         "2 of 4 people are in both systems and can have drifted; of 2 looked up in the connector spaces "
         "1 are not joined, so no run profile moves their photos."
     )
+
+
+def test_people_without_an_account_are_not_one_person():
+    contacts = [user("", person=f"guid-{number}", account="") for number in range(3)]
+    assert join(contacts, [])["person"].tolist() == ["guid-0", "guid-1", "guid-2"]
+
+
+def test_a_second_user_of_an_account_is_told_and_the_first_counts():
+    found = row([user("anna"), user("anna", person="guid-other")], [])
+    assert (found["person"], found["error_kind"]) == ("guid-anna", "Duplicate")
+    assert found["error"] == "the directory has two users of this account"

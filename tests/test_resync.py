@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from practice import SERVICES, Practice
 
 from kit import drift, record, runner, sources
+from kit.directory import Directory
 from kit.endpoint import Endpoint
 from kit.errors import (
     ExportError,
@@ -223,6 +225,25 @@ def test_a_backup_that_cannot_be_read_back_stops_before_the_first_gate(practice:
     with pytest.raises(SafetyError, match="cannot be read back from the backup"):
         practice.fix(operator=False)
     assert not [event for event in practice.journal.events() if event["event"] == "gate"]
+
+
+def test_a_backup_that_lacks_somebody_stops_before_the_first_gate(start: Starter) -> None:
+    practice = Practice(start(users=20))
+    practice.measured()
+    farm, account = practice.farm, practice.somebody("in_sync").lower()
+    writer = Endpoint(
+        farm.directory.url,
+        "CONTOSO\\svc-adma",
+        farm.passwords["svc-adma"],
+        ca_file=farm.directory.ca_file,
+    )
+    with Directory(writer) as directory:
+        gone = next(user for user in directory.users() if user.account == account)
+        directory._session.connect().delete(gone.distinguished_name)
+    told = re.escape(f"1 people are not seen in the directory any more, first '{account}'")
+    with pytest.raises(SafetyError, match=told):
+        practice.fix()
+    assert practice.folder.phase == "before"
 
 
 def test_a_gate_that_nobody_passes_says_what_is_missing(practice: Practice) -> None:

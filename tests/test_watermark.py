@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import crowd
 import people
 import pytest
 
@@ -61,3 +62,9 @@ def test_the_controllers_name_may_be_spelt_otherwise(full_reader):
     mark = full_reader.watermark()
     spelt = Watermark(mark.controller.upper(), mark.invocation_id, mark.usn)
     assert not full_reader.changed_since(spelt).full
+
+
+def test_where_nobodys_number_is_seen_nobody_seems_unchanged(full_domain):
+    with crowd.connect(full_domain, user_filter="(sAMAccountName=nobody)") as directory:
+        reading = directory.changed_since(directory.watermark())
+    assert (reading.full, reading.reason) == (True, "uSNChanged is seen of nobody")
