@@ -7,116 +7,50 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from reprlib import Repr
+from typing import Any
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import Field, ValidationError, field_validator
+
+from kit.errors import CaseError, ParameterError
+from kit.settings import (
+    ADVISED,
+    CONFIDENTIAL,
+    AnyPath,
+    DirectorySettings,
+    MimSettings,
+    RunProfiles,
+    Section,
+    SharePointSettings,
+    SystemSettings,
 )
 
-from kit.directory import USER_FILTER
-from kit.errors import CaseError, ParameterError
+__all__ = [
+    "CASE_FILE_VARIABLE",
+    "CASE_ID_RULE",
+    "PROJECT",
+    "Case",
+    "DirectorySettings",
+    "MimSettings",
+    "RunProfiles",
+    "SharePointSettings",
+    "SystemSettings",
+    "find",
+    "is_case_id",
+    "load",
+    "override",
+    "parse",
+]
 
 CASE_FILE_VARIABLE = "KIT_CASE_FILE"
 PROJECT = Path(__file__).resolve().parent.parent
 CASE_ID_RULE = "a case id is a folder name: letters, digits, dots, dashes and underscores"
 
-
-def _as_path(value: object) -> object:
-    """Take text for a path; what is neither is pydantic's to refuse."""
-    if not isinstance(value, str):
-        return value
-    if "\0" in value:
-        msg = "no path holds a NUL character"
-        raise ValueError(msg)
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:  # ~somebody who is not there
-        raise ValueError(str(error)) from error
-
-
-AnyPath = Annotated[Path, BeforeValidator(_as_path)]
-
-
-SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""A name as environment variables have; most passwords typed here by mistake are none."""
-
-
-class Section(BaseModel):
-    """Settings that know all their keys, take no text for a number or a boolean, and never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SystemSettings(Section):
-    """How to reach one system; the meanings are those of `kit.endpoint.Endpoint`."""
-
-    url: str
-    username: str = ""
-    password_name: SecretName | None = None
-    auth: str = ""
-    ca_file: AnyPath | None = None
-    verify_tls: bool = True
-    timeout: float = Field(default=30.0, gt=0)
-
-    @model_validator(mode="after")
-    def _names_an_account(self) -> Self:
-        """Ask for an account where the sign-in cannot do with a ticket, or without one."""
-        for name in ("username", "password_name"):
-            if self.auth not in {"kerberos", "negotiate", "none"} and not getattr(self, name):
-                msg = f"{name} is not there, and sign-in by '{self.auth}' needs it"
-                raise ValueError(msg)
-        return self
-
-
-class DirectorySettings(SystemSettings):
-    """How to read one domain controller; the meanings are those of `kit.directory.Directory`."""
-
-    auth: Literal["simple", "ntlm", "negotiate", "kerberos"] = "simple"
-    further_domains: list[str] = []
-    base_dn: str = ""
-    start_tls: bool = False
-    page_size: int = Field(default=1000, ge=1)
-    user_filter: str = USER_FILTER
-
-
-class SharePointSettings(SystemSettings):
-    """How to reach SharePoint's profile services; the meanings are those of `kit.sharepoint.SharePoint`."""
-
-    auth: Literal["ntlm", "negotiate", "kerberos", "basic", "forms", "none"] = "ntlm"
-    my_site: str = ""
-    hosts: list[str] = []
-    use_proxy: bool = False
-    requests_per_second: float = Field(default=0.0, ge=0)
-    connections: int = Field(default=4, ge=1, le=16)
-    attempts: int = Field(default=5, ge=1, le=20)
-
-
-class RunProfiles(Section):
-    """Names of the run profiles on both management agents; the defaults are those of the field."""
-
-    full_import: str = "FullImport"
-    full_sync: str = "FullSync"
-    delta_import: str = "DeltaImport"
-    delta_sync: str = "DeltaSync"
-    export: str = "Export"
-
-
-class MimSettings(SystemSettings):
-    """How to reach the synchronization service, and what its agents and run profiles are called."""
-
-    auth: Literal["ntlm", "negotiate", "kerberos", "basic"] = "ntlm"
-    sharepoint_agent: str = "SPMA"
-    directory_agent: str = "ADMA"
-    run_profiles: RunProfiles = RunProfiles()
-    configuration_folder: AnyPath | None = None
-    poll_interval: float = Field(default=1.0, gt=0)
+_UNKNOWN = {"extra_forbidden", "invalid_key"}  # the second: a key that is no text
+_MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+_SHORT = Repr()
+_SHORT.maxstring = 200
 
 
 class Case(Section):
@@ -213,9 +147,12 @@ def load(path: str | Path) -> Case:
     """
     source = find(path)
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = _read(source.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date like 2024-02-30
         raise CaseError(f"case file '{source}' cannot be read", _reason(error), "correct the file") from error
+    except RecursionError as error:
+        cause = "lists or sections are nested too deeply in it"
+        raise CaseError(f"case file '{source}' cannot be read", cause, "correct the file") from error
     return parse(content, source)
 
 
@@ -251,6 +188,31 @@ def parse(content: object, source: Path) -> Case:
         raise _explained(error.errors(include_url=False), source) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without the tags that run code, whose keys are all text and unique (YAML 1.2.2, 3.2.1.3)."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - PyYAML's own
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"key '{key.value}' is given a second time"
+                    raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+                if key.tag != _MERGE:
+                    key.tag = _TEXT
+        return node
+
+
+def _read(text: str) -> object:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _reason(error: Exception) -> str:
     """Say what is wrong and where, without quoting the line: it may hold what should not be there."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
@@ -260,19 +222,27 @@ def _reason(error: Exception) -> str:
 
 def _explained(problems: list[Any], source: Path) -> CaseError:
     """Tell the first problem, unknown keys first: a misspelt key is why another one seems missing."""
-    problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")
+    problem = min(problems, key=lambda one: one["type"] not in _UNKNOWN)
     where = ".".join(str(part) for part in problem["loc"])
     what = f"'{where}' in case file '{source}'"
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in _UNKNOWN:
         return CaseError(what, "unknown key", _advice(problem["loc"]))
     if problem["type"] == "missing":
         return CaseError(what, "it is required and not there", "add it, as in the README's sample")
-    if problem["loc"][-1] == "password_name":  # it may be the password itself: it is not repeated
-        return CaseError(what, "it is not a name like KIT_PASSWORD", "name the secret, do not write it here")
-    given = problem["input"]
-    value = f" is {given!r}" if isinstance(given, str | int | float | bool | list) else ""
     cause = problem["msg"].removeprefix("Value error, ")
-    return CaseError(what + value, cause[0].lower() + cause[1:], "correct the value")
+    advice = problem["ctx"]["advice"] if problem["type"] == ADVISED else "correct the value"
+    return CaseError(what + _given(problem), cause[0].lower() + cause[1:], advice)
+
+
+def _given(problem: Mapping[str, Any]) -> str:
+    """Repeat a refused value, shortened, unless a password may be in it."""
+    given = problem["input"]
+    if not isinstance(given, str | int | float | list) or CONFIDENTIAL.intersection(problem["loc"]):
+        return ""
+    if isinstance(given, int) and given.bit_length() > 64:  # Python refuses to write very long ones
+        return " is a number of many digits"
+    shown = _SHORT.repr(given)
+    return "" if "://" in shown else f" is {shown}"
 
 
 def _advice(location: tuple[str | int, ...]) -> str:

@@ -21,7 +21,7 @@ def settings(**changes: Any) -> dict[str, Any]:
     """Return the smallest case file's content; a section's changes are merged into it."""
     content: dict[str, Any] = {
         "case_id": "contoso",
-        "directory": dict(SYSTEM),
+        "directory": {**SYSTEM, "url": "ldaps://server.contoso.example"},
         "sharepoint": dict(SYSTEM),
         "mim": dict(SYSTEM),
     }

@@ -147,6 +147,30 @@ def test_a_value_of_the_wrong_kind(case_file: Path) -> None:
     assert "'directory.page_size'" in refusal(case_file)
 
 
+def test_a_password_in_an_address(case_file: Path) -> None:
+    edit(case_file, lambda case: case["directory"].update(url="ldaps://svc:Sup3rSecret@dc1"))
+    sentence = refusal(case_file)
+    assert "'directory.url' in case file" in sentence
+    assert "an address has no user name and no password in it; write it as ldaps://host" in sentence
+    assert "Sup3rSecret" not in sentence
+
+
+@pytest.mark.parametrize(("key", "value"), [("page_size", 2**31), ("timeout", float("inf"))])
+def test_a_number_out_of_bounds(case_file: Path, key: str, value: float) -> None:
+    edit(case_file, lambda case: case["directory"].update({key: value}))
+    assert f"'directory.{key}' in case file '{case_file}' is {value}: input should be " in refusal(case_file)
+
+
+def test_a_case_file_nested_too_deeply(case_file: Path) -> None:
+    case_file.write_text("[" * 3000, encoding="utf-8")
+    assert "nested too deeply" in last_words(case_file)
+
+
+def test_a_key_given_twice(case_file: Path) -> None:
+    case_file.write_text("title: a\ntitle: b\n", encoding="utf-8")
+    assert "key 'title' is given a second time in line 2; correct the file." in last_words(case_file)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

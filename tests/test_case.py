@@ -138,6 +138,31 @@ def test_a_missing_section_is_named(tmp_path):
         ({"directory": {"timeout": "30"}}, "'directory.timeout' in case file '/case.yaml' is '30'"),
         ({"directory": {"timeout": True}}, "'directory.timeout' in case file '/case.yaml' is True"),
         ({"directory": {"timeout": float("nan")}}, "'directory.timeout' in case file '/case.yaml' is nan"),
+        ({"directory": {"timeout": float("inf")}}, "'directory.timeout' in case file '/case.yaml' is inf"),
+        ({"mim": {"timeout": 3601}}, "'mim.timeout' in case file '/case.yaml' is 3601"),
+        (
+            {"sharepoint": {"timeout": 1e12}},
+            "'sharepoint.timeout' in case file '/case.yaml' is 1000000000000.0",
+        ),
+        ({"directory": {"page_size": 100_001}}, "'directory.page_size' in case file '/case.yaml' is 100001"),
+        (
+            {"directory": {"page_size": 2**31}},
+            "'directory.page_size' in case file '/case.yaml' is 2147483648",
+        ),
+        ({"mim": {"poll_interval": float("inf")}}, "'mim.poll_interval' in case file '/case.yaml' is inf"),
+        ({"mim": {"poll_interval": 3601}}, "'mim.poll_interval' in case file '/case.yaml' is 3601"),
+        (
+            {"sharepoint": {"requests_per_second": float("inf")}},
+            "'sharepoint.requests_per_second' in case file '/case.yaml' is inf",
+        ),
+        (
+            {"sharepoint": {"requests_per_second": float("nan")}},
+            "'sharepoint.requests_per_second' in case file '/case.yaml' is nan",
+        ),
+        (
+            {"sharepoint": {"requests_per_second": 1e-300}},
+            "'sharepoint.requests_per_second' in case file '/case.yaml' is 1e-300",
+        ),
         ({"directory": {"page_size": 0}}, "'directory.page_size' in case file '/case.yaml' is 0"),
         ({"sharepoint": {"auth": "digest"}}, "'sharepoint.auth' in case file '/case.yaml' is 'digest'"),
         ({"mim": {"poll_interval": 0}}, "'mim.poll_interval' in case file '/case.yaml' is 0"),
@@ -217,6 +242,203 @@ def test_any_bytes_are_a_case_error(tmp_path_factory, content):
 def test_any_settings_are_a_case_error(content):
     with pytest.raises(CaseError):
         parse(content, Path("case.yaml"))
+
+
+def test_the_greatest_numbers_are_taken(tmp_path):
+    found = cases.case(
+        tmp_path, directory={"timeout": 3600, "page_size": 100_000}, mim={"poll_interval": 3600}
+    )
+    assert (found.directory.timeout, found.directory.page_size, found.mim.poll_interval) == (
+        3600.0,
+        100_000,
+        3600.0,
+    )
+
+
+def test_a_number_too_long_to_be_written_is_refused(tmp_path):
+    content = yaml.safe_dump(cases.settings()) + f"title: 0x{'f' * 5000}\n"
+    assert "'title' in case file '/case.yaml' is a number of many digits: " in refusal(
+        write(tmp_path, content)
+    ).replace(str(tmp_path), "")
+
+
+def test_a_long_value_is_shortened(tmp_path):
+    content = yaml.safe_dump(cases.settings()).replace("case_id: contoso", f"case_id: {'x' * 9000}")
+    assert len(refusal(write(tmp_path, content)).replace(str(tmp_path), "")) < 500
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_a_file_nested_too_deeply_is_told_in_one_sentence(tmp_path, opening):
+    sentence = refusal(write(tmp_path, f"title: {opening * 3000}" if opening != "- " else opening * 3000))
+    assert sentence.endswith("lists or sections are nested too deeply in it; correct the file.")
+
+
+def test_aliases_that_grow_without_end_are_refused_briefly(tmp_path):
+    lists = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
+    content = "\n".join([*lists, "case_id: *a11", yaml.safe_dump(cases.settings())])
+    assert "'case_id' is given a second time" in refusal(write(tmp_path, content))
+    content = content.replace("case_id: contoso\n", "")
+    assert len(refusal(write(tmp_path, content))) < 2000
+
+
+def test_a_section_that_contains_itself_is_refused(tmp_path):
+    content = yaml.safe_dump({**cases.settings(), "mim": None}).replace("mim: null", "mim: &m {url: *m}")
+    assert "'mim.url' in case file" in refusal(write(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "line"),
+    [
+        ("title: a\ncase_id: x\ntitle: b\n", "title", 3),
+        ("mim:\n  url: http://a\n  'url': http://b\n", "url", 3),
+        ("sharepoint: {my_site: '', my_site: ''}\n", "my_site", 1),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path, content, key, line):
+    expected = f"key '{key}' is given a second time in line {line}; correct the file."
+    assert refusal(write(tmp_path, content)).endswith(expected)
+
+
+def test_a_merged_section_may_be_changed(tmp_path):
+    content = cases.settings()
+    content["directory"] = None
+    text = yaml.safe_dump(content).replace("directory: null", "")
+    sections = text.replace("sharepoint:\n", "sharepoint: &web\n") + (
+        "directory:\n  <<: *web\n  url: ldaps://dc1\n"
+    )
+    assert load(write(tmp_path, sections)).directory.url == "ldaps://dc1"
+
+
+@pytest.mark.parametrize("key", ["7", "null", "1.5", "on", "2024-01-31"])
+def test_a_key_that_yaml_does_not_take_for_text_is_an_unknown_key(tmp_path, key):
+    content = yaml.safe_dump(cases.settings()).replace("directory:\n", f"directory:\n  {key}: x\n")
+    sentence = refusal(write(tmp_path, content)).replace(str(tmp_path), "")
+    keys = "unknown key; remove it, the keys are url, username"
+    assert sentence.startswith(f"'directory.{key}' in case file '/case.yaml': {keys}")
+
+
+def test_a_key_of_a_mapping_that_is_no_text_is_an_unknown_key():
+    with pytest.raises(CaseError, match=r"'directory\.7' in case file 'case\.yaml': unknown key; remove it"):
+        parse(cases.settings(directory={7: "x"}), Path("case.yaml"))
+
+
+# Addresses
+
+SECRET = "Sup3rSecret"
+ADDRESSES = [
+    ("directory", "url", "ldaps"),
+    ("directory", "further_domains", "ldaps"),
+    ("sharepoint", "url", "https"),
+    ("sharepoint", "my_site", "https"),
+    ("mim", "url", "https"),
+]
+
+
+def address(tmp_path, section, key, value):
+    """Return what is told about one address; one of further domains is in a list."""
+    return told(tmp_path, **{section: {key: [value] if key == "further_domains" else value}})
+
+
+@pytest.mark.parametrize(("section", "key", "scheme"), ADDRESSES)
+@pytest.mark.parametrize(
+    "form", ["{}://svc:{}@dc1", "{}://{}@dc1", "svc:{1}@dc1", "{}://svc:{}@", "{}://svc:a/{}@dc1"]
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path, section, key, scheme, form):
+    sentence = address(tmp_path, section, key, form.format(scheme, SECRET))
+    assert sentence.startswith(f"'{section}.{key}")
+    assert "an address has no user name and no password in it; " in sentence
+    assert "give the account as username and password_name" in sentence
+    assert SECRET not in sentence
+
+
+@pytest.mark.parametrize(("section", "key", "scheme"), ADDRESSES)
+@pytest.mark.parametrize(
+    "form", ["{}://svc:{}", "{}://dc1?password={}", "{}://dc1/#{}", "{}://svc%3A{}%40dc1", "{}://[{}"]
+)
+def test_what_else_may_be_a_password_is_not_repeated(tmp_path, section, key, scheme, form):
+    assert SECRET not in address(tmp_path, section, key, form.format(scheme, SECRET))
+
+
+def test_an_address_with_a_password_in_the_wrong_place_is_not_repeated(tmp_path):
+    text = f"ldaps://svc:{SECRET}@dc1"
+    for changes in (
+        {"directory": {"url": [text]}},
+        {"directory": {"further_domains": text}},
+        {"sharepoint": {"hosts": [text]}},
+        {"sharepoint": {"hosts": text}},
+        {"directory": text},
+        {"directory": {"timeout": text}},
+    ):
+        assert SECRET not in told(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(("section", "key", "scheme"), ADDRESSES)
+@pytest.mark.parametrize(
+    "value", ["{0}:dc1", "{0}://", "ftp://dc1", "dc1", "{0}://dc 1", "{0}://dc1:0", "{0}://dc1:x"]
+)
+def test_what_is_no_address_is_refused_with_the_schemes_there_are(tmp_path, section, key, scheme, value):
+    sentence = address(tmp_path, section, key, value.format(scheme))
+    cause = f"it is no address with {scheme[:4]} or {scheme}, a host and a valid port"
+    assert sentence.endswith(f": {cause}; write it as {scheme}://host or {scheme}://host:port.")
+
+
+@pytest.mark.parametrize(("section", "key", "scheme"), ADDRESSES)
+@pytest.mark.parametrize("end", ["?a=b", "#a", "/?", "#"])
+def test_a_query_or_fragment_is_refused(tmp_path, section, key, scheme, end):
+    assert "an address ends before any ? or #" in address(tmp_path, section, key, f"{scheme}://dc1{end}")
+
+
+def test_a_base_dn_in_the_directory_s_address_is_refused(tmp_path):
+    sentence = told(tmp_path, directory={"url": "ldaps://dc1/DC=contoso"})
+    assert "nothing stands behind a directory's host and port; " in sentence
+    assert sentence.endswith("and use base_dn.")
+
+
+def test_an_empty_address_is_refused(tmp_path):
+    assert "'directory.url' in case file '/case.yaml': it is no address" in told(
+        tmp_path, directory={"url": ""}
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("directory", "url", "ldap://dc1.contoso.com:389"),
+        ("directory", "url", "ldaps://[2001:db8::1]:636/"),
+        ("sharepoint", "url", "https://my.contoso.com/sites/a b".replace(" ", "%20")),
+        ("sharepoint", "my_site", "http://my.contoso.com/"),
+        ("sharepoint", "my_site", ""),
+        ("mim", "url", "http://mim01:5985/wsman"),
+    ],
+)
+def test_an_address_is_taken_as_it_is(tmp_path, section, key, value):
+    assert getattr(getattr(cases.case(tmp_path, **{section: {key: value}}), section), key) == value
+
+
+@pytest.mark.parametrize("host", ["https://photos", "a/b", "", "a b"])
+def test_a_further_host_is_a_name(tmp_path, host):
+    assert "it is no host name; write it as photos.contoso.com" in told(
+        tmp_path, sharepoint={"hosts": [host]}
+    )
+
+
+def test_a_simple_sign_in_in_clear_text_must_be_allowed_by_name(tmp_path):
+    assert cases.case(tmp_path).directory.clear_text is False
+    assert cases.case(tmp_path, directory={"clear_text": True}).directory.clear_text is True
+
+
+@pytest.mark.parametrize(
+    "text", ["objectClass=user", "", "(a=b", "a=b)", "(a=b)(c=d)", "(a=b)c", ")(", "(&(a=b)"]
+)
+def test_a_user_filter_without_parentheses_around_it_is_refused(tmp_path, text):
+    expected = "it is not one filter in parentheses; enclose it in parentheses: (objectClass=user)."
+    sentence = told(tmp_path, directory={"user_filter": text})
+    assert sentence == f"'directory.user_filter' in case file '/case.yaml' is {text!r}: {expected}"
+
+
+def test_white_space_around_a_user_filter_is_dropped(tmp_path):
+    found = cases.case(tmp_path, directory={"user_filter": "(&(a=b)\n(c=\\28))\n"})
+    assert found.directory.user_filter == "(&(a=b)\n(c=\\28))"
 
 
 # Which file
