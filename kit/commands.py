@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bootstrap import COMMANDS
 from kit.environment import PROJECT
-from kit.errors import CaseError, OutputError, ParameterError
+from kit.errors import KitError, OutputError, ParameterError
 
 if TYPE_CHECKING:
     from kit.folder import CaseFolder
     from kit.lab.farm import Farm
 
 OUTPUTS = PROJECT / "outputs"
+
+NOT_EXAMINED = 120
+"""The doctor's exit code where nothing could be examined; lower ones count the checks that failed."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +42,12 @@ def main(arguments: Sequence[str]) -> int:
     int
         Exit code; errors are raised as `kit.errors.KitError`, and `kit.bootstrap` tells them.
     """
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:
+        if stop.code and "doctor" in arguments[:1]:  # argparse's 2 would mean that two checks failed
+            return NOT_EXAMINED
+        raise
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s"
     )
@@ -75,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         help="who does the hand work in MIM's console: a stand-in, or you in a browser",
     )
     doctor = add("doctor", _doctor)
+    doctor.epilog = (
+        f"The exit code is the number of failed checks; {NOT_EXAMINED}: nothing could be examined."
+    )
     doctor.add_argument("case", type=Path, metavar="CASE.yaml", help="the case file")
     doctor.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     run = add("run", _run)
@@ -94,7 +105,6 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace) -> int:
     from kit import runner  # noqa: PLC0415 - slow imports only for the command that needs them
     from kit.case import CASE_ID_RULE, is_case_id, load  # noqa: PLC0415
-    from kit.parameters import NOTEBOOKS  # noqa: PLC0415
 
     began = time.monotonic()
     outputs = options.out.resolve()
@@ -107,7 +117,7 @@ def _demo(options: argparse.Namespace) -> int:
             f"Practice farm with {options.users} people started in {time.monotonic() - began:.1f} s.",
             flush=True,
         )
-        folder = runner.run(load(farm.case_file), list(NOTEBOOKS), {"apply": True}, say=_say)
+        folder = runner.run(load(farm.case_file), runner.choose([]), {"apply": True}, say=_say)
     page = _finish(folder)
     counts = folder.manifest()["counts"]
     print(_table(counts))
@@ -139,16 +149,18 @@ def _doctor(options: argparse.Namespace) -> int:
     from kit import doctor  # noqa: PLC0415 - slow imports only for the command that needs them
     from kit.case import load  # noqa: PLC0415
 
+    checks = []
     try:
         case = load(options.case)
-    except CaseError as error:  # 1 would mean that one check failed
+        for check in doctor.examine(case):
+            checks.append(check)
+            if not options.json:
+                print(check, flush=True)
+    except KitError as error:  # 1 would mean that one check failed
         print(f"kit: {error}", file=sys.stderr)
-        return 2
-    checks = []
-    for check in doctor.examine(case):
-        checks.append(check)
-        if not options.json:
-            print(check, flush=True)
+        if options.json:
+            print(doctor.refusal(error))
+        return NOT_EXAMINED
     if options.json:
         print(doctor.document(case, checks))
     return min(sum(check.result == "failed" for check in checks), doctor.MOST_FAILED)

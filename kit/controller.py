@@ -12,7 +12,8 @@ from uuid import UUID
 
 from kit.endpoint import Endpoint
 from kit.errors import NotFoundError
-from kit.ldap import Session, Values, split_url
+from kit.ldap import Session, Values
+from kit.network import LDAP_PORTS, Address
 from kit.users import domain_of, text
 from kit.watermark import Watermark
 
@@ -56,6 +57,8 @@ class DomainController:
         Where to look for users; empty means the domain that the controller names in its rootDSE.
     start_tls : bool
         Whether an ``ldap://`` connection turns to TLS before the sign-in.
+    clear_text : bool
+        Whether a simple sign-in may send the password without TLS, readable for everybody on the way.
     page_size : int
         Entries per page (RFC 2696); Active Directory gives at most MaxPageSize, 1,000 by default.
     """
@@ -66,10 +69,11 @@ class DomainController:
         *,
         base_dn: str = "",
         start_tls: bool = False,
+        clear_text: bool = False,
         page_size: int = 1000,
     ) -> None:
         self.endpoint = endpoint
-        self._session = Session(endpoint, start_tls=start_tls)
+        self._session = Session(endpoint, start_tls=start_tls, clear_text=clear_text)
         self._base_dn = base_dn
         self._page_size = page_size
         if self.is_global_catalog:
@@ -90,7 +94,7 @@ class DomainController:
     @property
     def is_global_catalog(self) -> bool:
         """Whether the address is that of a global catalogue, by its port."""
-        return split_url(self.endpoint.url)[2] in _GLOBAL_CATALOG_PORTS
+        return Address.of(self.endpoint.url, LDAP_PORTS).port in _GLOBAL_CATALOG_PORTS
 
     @property
     def base_dn(self) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from kit.case import Case
 from kit.errors import KitError
-from kit.probes import Finding, Probe, Result
+from kit.probes import Finding, Probe, Result, System
 from kit.systems import of
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ class Check:
         What to do; empty where there is nothing to do.
     seconds : float
         How long it took.
+    server : str
+        Address of a further domain's controller; empty for the address that the system has in the case.
 
     Examples
     --------
@@ -51,10 +53,12 @@ class Check:
     detail: str
     fix: str
     seconds: float
+    server: str = ""
 
     def __str__(self) -> str:
+        server = f"{self.server}: " if self.server else ""
         fix = f"; fix: {self.fix}" if self.fix else ""
-        return f"{self.result:<8} {self.system:<17} {self.name:<14} {self.detail}{fix}"
+        return f"{self.result:<8} {self.system:<17} {self.name:<14} {server}{self.detail}{fix}"
 
 
 def examine(case: Case) -> Iterator[Check]:
@@ -73,7 +77,7 @@ def examine(case: Case) -> Iterator[Check]:
     """
     for system in of(case):
         with system:
-            yield from _carry_out(system.name, system.probes())
+            yield from carry_out(system)
 
 
 def document(case: Case, checks: Sequence[Check]) -> str:
@@ -94,17 +98,36 @@ def document(case: Case, checks: Sequence[Check]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def _carry_out(system: str, probes: Iterable[Probe]) -> Iterator[Check]:
+def refusal(error: KitError) -> str:
+    """Write why nothing could be examined as a JSON document.
+
+    Returns
+    -------
+    str
+        An object with ``error``: its ``kind``, ``what``, ``cause`` and ``next_step``, see `kit.errors`.
+    """
+    told = {
+        "kind": error.kind,
+        "what": error.what,
+        "cause": error.cause,
+        "next_step": error.next_step,
+    }
+    return json.dumps({"error": told}, indent=2, ensure_ascii=False)
+
+
+def carry_out(system: System) -> Iterator[Check]:
+    """Ask one system every question whose answer can mean anything."""
     causes: dict[str, str] = {}  # probes that came to nothing, and the failed one behind each
-    for probe in probes:
+    for probe in system.probes():
         cause = next((causes[name] for name in probe.needs if name in causes), "")
         began = time.monotonic()
         finding = Finding(f"not asked, because '{cause}' failed", "skipped") if cause else _ask(probe)
         if cause or finding.result == "failed":
             causes[probe.name] = cause or probe.name
-        logger.info("%s: %s: %s", system, probe.name, finding.result)
+        logger.info("%s: %s: %s", system.name, probe.name, finding.result)
         seconds = round(time.monotonic() - began, 3)
-        yield Check(system, probe.name, finding.result, finding.detail, finding.fix, seconds)
+        told = (finding.result, finding.detail, finding.fix)
+        yield Check(system.name, probe.name, *told, seconds, system.server)
 
 
 def _ask(probe: Probe) -> Finding:
@@ -112,3 +135,7 @@ def _ask(probe: Probe) -> Finding:
         return probe.ask()
     except KitError as error:
         return Finding(f"{error.what}: {error.cause}", "failed", error.next_step)
+    except Exception as error:  # whatever one question runs into, the others are still asked
+        logger.info("%s came to an unexpected end", probe.name, exc_info=True)
+        fix = "run the doctor with --verbose, and pass on what it says"
+        return Finding(f"an unexpected error: {type(error).__name__}: {error}", "failed", fix)

@@ -105,13 +105,31 @@ class Forest:
         ParameterError
             If none of the directories serves that domain.
         """
+        directory = self._serving(distinguished_name)
+        with _named(directory):
+            directory.replace_photo(distinguished_name, photo, current=current)
+
+    def writable_attributes(self, distinguished_name: str) -> frozenset[str]:
+        """Ask the object's own domain what may be written, see `Directory.writable_attributes`.
+
+        Raises
+        ------
+        ParameterError
+            If none of the directories serves that domain.
+        """
+        directory = self._serving(distinguished_name)
+        with _named(directory):
+            return directory.writable_attributes(distinguished_name)
+
+    def _serving(self, distinguished_name: str) -> Directory:
+        """Return the directory that serves an object's domain."""
         domain = domain_of(distinguished_name)
         for directory in self.directories:
             with _named(directory):
                 if domain_of(directory.base_dn) == domain:
-                    return directory.replace_photo(distinguished_name, photo, current=current)
+                    return directory
         known = ", ".join(directory.endpoint.url for directory in self.directories)
-        what = f"photo for {distinguished_name!r}"
+        what = f"object {distinguished_name!r}"
         raise ParameterError(what, f"{known} do not serve its domain", "name a domain controller of it")
 
     def _look_up(

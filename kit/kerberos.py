@@ -11,6 +11,9 @@ _TABLE = -1765328384  # where MIT Kerberos puts RFC 4120's error codes and its o
 ACCOUNT_CODES = frozenset({18, 23, 24, 31})
 """Errors (RFC 4120 7.5.9) that are about the account itself: another attempt could lock it out."""
 
+_REALM_CODES = frozenset({6, 7, 154, 156})
+"""Errors that a wrong realm leads to."""
+
 _TICKET_ADVICE = "get a ticket with kinit, or give name and password"
 
 _CAUSES: dict[int, tuple[type[KitError], str, str]] = {
@@ -92,7 +95,7 @@ def code(error: Exception) -> int | None:
     return None
 
 
-def refusal(what: str, error: Exception) -> KitError:
+def refusal(what: str, error: Exception, *, username: str = "") -> KitError:
     """Turn a Kerberos error into one that says what to do.
 
     Parameters
@@ -101,10 +104,15 @@ def refusal(what: str, error: Exception) -> KitError:
         The account and the service, by name.
     error : Exception
         Of pyspnego, gssapi or krb5.
+    username : str
+        As the case has it, empty for whoever holds the ticket: without a realm in it, that may be the reason.
     """
     kind, cause, next_step = _CAUSES.get(
         code(error) or 0, (SignInError, "Kerberos failed", "try kinit with the same account")
     )
+    if username and "@" not in principal(username) and code(error) in _REALM_CODES:
+        default = "write the account as name@domain: without, this machine's default realm was taken"
+        next_step = f"{default}; or {next_step}" if "name@" not in next_step else default
     return kind(what, f"{cause} ({_text(error)})", next_step)
 
 

@@ -1,26 +1,22 @@
 """One signed-in LDAP connection: checked TLS, complete results, errors that say what to do.
 
-What ldap3 leaves open is closed here: it accepts any certificate unless told otherwise, compares host names
-with code of its own that knows no IP addresses from Python 3.12 on, and takes a search that was cut short for
-a complete one.
+ldap3 takes a search that was cut short for a complete one; what else it leaves open, `kit.connection` closes.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidFilterError
 
+from kit import connection as connections
 from kit import sasl, tls
 from kit.endpoint import Endpoint
 from kit.errors import KitError, ParameterError, ProtocolError, SignInError, UnreachableError
+from kit.network import LDAP_PORTS, Address
 from kit.results import check
 
 logger = logging.getLogger(__name__)
@@ -34,8 +30,9 @@ Control = tuple[str, bool, bytes | None]
 Operation = Callable[[ldap3.Connection], object]
 
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"  # RFC 2696
-_PORTS = {"ldap": 389, "ldaps": 636}
 _SIMPLE = "simple"
+_MOST_EMPTY_PAGES = 1000
+"""How many pages in a row may hold nothing: a server under load may end one early (MS-ADTS 3.1.1.3.4.1.1)."""
 
 
 class Session:
@@ -48,26 +45,35 @@ class Session:
         ``ntlm``, ``kerberos`` or ``negotiate`` (Kerberos where a ticket can be had, else NTLM).
     start_tls : bool
         Whether an ``ldap://`` connection turns to TLS before the sign-in.
+    clear_text : bool
+        Whether a simple sign-in may send the password without TLS, readable for everybody on the way.
 
     Raises
     ------
     ParameterError
-        If the address or the kind of sign-in is none.
+        If the address or the kind of sign-in is none, or the password would be sent in clear.
     """
 
-    def __init__(self, endpoint: Endpoint, *, start_tls: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, *, start_tls: bool = False, clear_text: bool = False) -> None:
         kinds = ("", _SIMPLE, *sasl.KINDS)
         if endpoint.auth not in kinds:
             what = f"sign-in {endpoint.auth!r} to {endpoint.url!r}"
             raise ParameterError(what, "there is no such kind", f"use one of {', '.join(kinds[1:])}")
         self.endpoint = endpoint
         self._start_tls = start_tls
-        self._secure, self._host, self._port = split_url(endpoint.url)
+        self._address = Address.of(endpoint.url, LDAP_PORTS)
+        is_plain = not (self._address.tls or start_tls)
+        if is_plain and not clear_text and endpoint.auth in {"", _SIMPLE}:
+            what, cause = f"simple sign-in to {endpoint.url!r}", "the password would be sent in clear"
+            advice = "use ldaps:// or start_tls, or auth: ntlm or kerberos; clear_text: true allows it"
+            raise ParameterError(what, cause, advice)
         self._connection: ldap3.Connection | None = None
+        self._signed_in = False
 
     def close(self) -> None:
         """Sign out and close the connection."""
         connection, self._connection = self._connection, None
+        self._signed_in = False
         if connection is None:
             return
         try:
@@ -76,8 +82,11 @@ class Session:
             logger.debug("%s had already closed the connection: %s", self.endpoint.url, error)
             connection.strategy.close()
 
-    def root(self, further: Sequence[str] = ()) -> Values:
-        """Read the rootDSE (MS-ADTS 3.1.1.3.2): what every controller has, and further attributes if any."""
+    def root(self, further: Sequence[str] = (), *, sign_in: bool = True) -> Values:
+        """Read the rootDSE (MS-ADTS 3.1.1.3.2): what every controller has, and further attributes if any.
+
+        It is shown to everybody (MS-ADTS 5.1.1), so that it can be read without a sign-in, too.
+        """
         what = f"rootDSE of {self.endpoint.url!r}"
         names = ["defaultNamingContext", "configurationNamingContext", "highestCommittedUSN"]
         entries, result = self._read(
@@ -85,6 +94,7 @@ class Session:
                 "", "(objectClass=*)", ldap3.BASE, attributes=[*names, *further]
             ),
             what,
+            sign_in=sign_in,
         )
         check(result, what)
         if not entries or not all(name in entries[0][1] for name in names):
@@ -122,9 +132,10 @@ class Session:
         Raises
         ------
         ProtocolError
-            If the server ends the search before its end: half a result is never given out as a whole one.
+            If the server ends the search before its end: half a result is never given out as a whole one. Or
+            if it never comes to an end.
         """
-        what, cookie, page = f"search below {base!r}", b"", [""]
+        what, cookie, page, empty = f"search below {base!r}", b"", [""], 0
         while True:
             entries, result = self._page(
                 base, search_filter, attributes, page_size, cookie, controls=controls
@@ -132,14 +143,14 @@ class Session:
             check(result, what)
             yield from entries
             control = (result.get("controls") or {}).get(_PAGED_RESULTS, {})
-            previous, cookie = (page, cookie), control.get("value", {}).get("cookie") or b""
-            page = [distinguished_name for distinguished_name, _ in entries]
+            cookie = control.get("value", {}).get("cookie") or b""
+            previous, page = page, [distinguished_name for distinguished_name, _ in entries]
+            empty = 0 if page else empty + 1
             if not cookie:
                 return
-            if (page, cookie) == previous:
-                raise ProtocolError(
-                    what, "the server repeats one page for ever", "ask another domain controller"
-                )
+            if empty > _MOST_EMPTY_PAGES or (page and page == previous):
+                cause = f"the server goes on for ever, with {'one page' if page else 'empty pages'}"
+                raise ProtocolError(what, cause, "ask another domain controller")
 
     def modify(
         self,
@@ -183,14 +194,25 @@ class Session:
 
     def connect(self) -> ldap3.Connection:
         """Open the connection and sign in, unless that is done already."""
-        if self._connection is None:
-            self._connection = self._open()
-            logger.info("signed in to %s as %s", self.endpoint.url, self.endpoint.username)
-        return self._connection
+        endpoint = self.endpoint
+        if self._signed_in:
+            return self._open()
+        if endpoint.auth not in sasl.KINDS and not (endpoint.username and endpoint.password):
+            # A simple bind without a password succeeds, as nobody (RFC 4513 5.1.2).
+            raise SignInError(f"account '{endpoint.username}'", "name or password is empty", "give both")
+        connection = self._open()
+        try:
+            self._sign_in(connection)
+        except KitError:
+            self._drop(connection)
+            raise
+        self._signed_in = True
+        logger.info("signed in to %s as %s", endpoint.url, endpoint.username)
+        return connection
 
     def certificate(self) -> tls.Certificate | None:
-        """Connect and return the server's certificate, None without TLS."""
-        der = sasl.peer_certificate(self.connect())
+        """Connect without signing in and return the server's certificate, None without TLS."""
+        der = sasl.peer_certificate(self._open())
         return tls.Certificate.of(der) if der else None
 
     def _page(
@@ -220,27 +242,29 @@ class Session:
         # A cookie is worth something only on the connection that gave it.
         return self._run(search, what) if cookie else self._read(search, what)
 
-    def _read(self, operation: Operation, what: str) -> tuple[list[tuple[str, Values]], dict[str, Any]]:
+    def _read(
+        self, operation: Operation, what: str, *, sign_in: bool = True
+    ) -> tuple[list[tuple[str, Values]], dict[str, Any]]:
         """Run a read; once more if the server had closed an idle connection (MaxConnIdleTime, 15 minutes)."""
         reused = self._connection is not None
         try:
-            return self._run(operation, what)
+            return self._run(operation, what, sign_in=sign_in)
         except UnreachableError:
             if not reused:
                 raise
             logger.info("connection to %s was lost, connecting again", self.endpoint.url)
-            return self._run(operation, what)
+            return self._run(operation, what, sign_in=sign_in)
 
-    def _run(self, operation: Operation, what: str) -> tuple[list[tuple[str, Values]], dict[str, Any]]:
-        connection = self.connect()
+    def _run(
+        self, operation: Operation, what: str, *, sign_in: bool = True
+    ) -> tuple[list[tuple[str, Values]], dict[str, Any]]:
+        connection = self.connect() if sign_in else self._open()
         try:
-            operation(connection)
-        except LDAPInvalidFilterError as error:
-            raise ParameterError(what, "the filter cannot be parsed", "write it as RFC 4515 says") from error
-        except LDAPExceptionError as error:
-            self._connection = None
-            connection.strategy.close()
-            raise UnreachableError(what, f"the connection was lost ({error})", "try again") from error
+            with connections.telling(what):
+                _carry_out(operation, connection, what)
+        except (ProtocolError, UnreachableError):
+            self._drop(connection)
+            raise
         entries = [
             (entry["dn"], entry["raw_attributes"])
             for entry in connection.response or ()
@@ -249,93 +273,47 @@ class Session:
         return entries, connection.result
 
     def _open(self) -> ldap3.Connection:
-        endpoint = self.endpoint
-        self._resolve()
-        protection = _Tls(tls.context(endpoint)) if self._secure or self._start_tls else None
-        seconds = math.ceil(endpoint.timeout)  # ldap3 packs it into a C integer
-        server = ldap3.Server(
-            self._host, self._port, self._secure, get_info=ldap3.NONE, tls=protection, connect_timeout=seconds
-        )
-        connection = ldap3.Connection(
-            server,
-            **self._credentials(),
-            check_names=False,
-            auto_referrals=False,
-            return_empty_attributes=False,
-            receive_timeout=seconds,
-        )
-        try:
-            self._handshake(connection)
-        except LDAPExceptionError as error:
-            _discard(connection)
-            raise self._connection_error(error, protection.failure if protection else None) from error
-        except KitError:
-            _discard(connection)
-            raise
-        return connection
+        """Open the connection, under TLS where that is asked for, unless that is done already."""
+        if self._connection is None:
+            endpoint = self.endpoint
+            credentials = {
+                "authentication": ldap3.SIMPLE,
+                "user": endpoint.username,
+                "password": endpoint.password,
+            }
+            if endpoint.auth in sasl.KINDS:  # `kit.sasl` brings its own
+                credentials = {"authentication": ldap3.SASL, "sasl_mechanism": sasl.MECHANISM}
+            self._connection = connections.connect(
+                endpoint, self._address, credentials, start_tls=self._start_tls
+            )
+        return self._connection
 
-    def _credentials(self) -> dict[str, Any]:
-        """Return what ldap3 needs for this kind of sign-in; `kit.sasl` brings its own."""
+    def _sign_in(self, connection: ldap3.Connection) -> None:
         endpoint = self.endpoint
-        if endpoint.auth in sasl.KINDS:
-            return {"authentication": ldap3.SASL, "sasl_mechanism": sasl.MECHANISM}
-        if not endpoint.username or not endpoint.password:
-            # A simple bind without a password succeeds, as nobody (RFC 4513 5.1.2).
-            raise SignInError(f"account '{endpoint.username}'", "name or password is empty", "give both")
-        return {"authentication": ldap3.SIMPLE, "user": endpoint.username, "password": endpoint.password}
-
-    def _handshake(self, connection: ldap3.Connection) -> None:
-        endpoint = self.endpoint
-        connection.open()
-        if self._start_tls and not self._secure:
-            connection.start_tls()
         who = (
             f"account '{endpoint.username}'" if endpoint.username else "the account of this machine's ticket"
         )
         what = f"{who} at {endpoint.url!r}"
-        if endpoint.auth in sasl.KINDS:
-            result = sasl.bind(connection, endpoint, self._host, what)
-        else:
-            connection.bind()
-            result = connection.result
+        with connections.telling(f"directory {endpoint.url!r}", self._address):
+            if endpoint.auth in sasl.KINDS:
+                result = sasl.bind(connection, endpoint, self._address.host, what)
+            else:
+                connection.bind()
+                result = connection.result
         check(result, what)
 
-    def _resolve(self) -> None:
-        try:
-            socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            what = f"host {self._host!r} of {self.endpoint.url!r}"
-            raise UnreachableError(
-                what, f"the name does not resolve ({error})", "check the name and the DNS servers"
-            ) from error
-
-    def _connection_error(self, error: LDAPExceptionError, failure: OSError | None) -> KitError:
-        what = f"directory {self.endpoint.url!r}"
-        if failure is not None:
-            return tls.refusal(
-                what, failure, "use ldaps:// with the TLS port (636), or ldap:// with start_tls"
-            )
-        cause = f"no LDAP connection to port {self._port} ({error})"
-        return UnreachableError(what, cause, "check address, firewall and server; a TLS port wants ldaps://")
+    def _drop(self, connection: ldap3.Connection) -> None:
+        """Close a connection without a word; the next call makes a new one."""
+        self._connection, self._signed_in = None, False
+        connections.discard(connection)
 
 
-class _Tls(ldap3.Tls):  # type: ignore[misc] # ldap3 ships no types
-    """TLS checked by the standard library: chain, validity, host name or address (RFC 6125)."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(validate=context.verify_mode)
-        self.context = context
-        self.failure: OSError | None = None
-
-    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:  # noqa: ARG002 # ldap3's name
-        """Put TLS around the connection's socket; keep the reason of a failure, which ldap3 loses."""
-        try:
-            connection.socket = self.context.wrap_socket(
-                connection.socket, server_hostname=connection.server.host
-            )
-        except OSError as error:
-            self.failure = error
-            raise
+def _carry_out(operation: Operation, connection: ldap3.Connection, what: str) -> None:
+    try:
+        operation(connection)
+    except LDAPInvalidFilterError as error:
+        advice = "correct user_filter, which must be enclosed in parentheses (RFC 4515)"
+        raise ParameterError(what, "the filter cannot be parsed", advice) from error
 
 
 def escape(value: bytes) -> str:
@@ -347,33 +325,3 @@ def escape(value: bytes) -> str:
     '\\61\\2a'
     """
     return "".join(f"\\{byte:02x}" for byte in value)
-
-
-def split_url(url: str) -> tuple[bool, str, int]:
-    """Split a directory's address into whether TLS comes first, host and port.
-
-    Raises
-    ------
-    ParameterError
-        If it is not ``ldap://host[:port]`` or ``ldaps://host[:port]``.
-
-    Examples
-    --------
-    >>> split_url("ldaps://dc1.contoso.example")
-    (True, 'dc1.contoso.example', 636)
-    """
-    what, advice = f"directory address {url!r}", "write it as ldaps://host or ldaps://host:port"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ParameterError(what, str(error), advice) from error
-    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ParameterError(what, "it is not an LDAP address", advice)
-    return parts.scheme == "ldaps", parts.hostname, port or _PORTS[parts.scheme]
-
-
-def _discard(connection: ldap3.Connection) -> None:
-    """Close a connection that never came about; ldap3 leaves its socket open."""
-    if connection.socket is not None:
-        connection.socket.close()

@@ -126,7 +126,7 @@ class Negotiation:
 
     def _refusal(self, error: Exception) -> Exception:
         if kerberos.code(error) is not None:
-            return kerberos.refusal(self._what, error)
+            return kerberos.refusal(self._what, error, username=self._username)
         if isinstance(error, SpnegoError):
             return SignInError(self._what, f"no token could be made ({error})", "check name and password")
         if isinstance(error, (struct.error, LookupError, TypeError, ValueError)):

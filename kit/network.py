@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from kit.errors import ParameterError, ProtocolError, UnreachableError
+
+LDAP_PORTS: Mapping[str, int] = MappingProxyType({"ldaps": 636, "ldap": 389})
+"""Schemes of a directory's address; nothing but a host and a port may follow."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +43,27 @@ class Address:
         Raises
         ------
         ParameterError
-            It has another scheme, no host, or a port that is none.
+            It has another scheme, no host, a port that is none, a directory's path, or a name or password.
 
         Examples
         --------
         >>> Address.of("ldaps://dc1.contoso.example", {"ldap": 389, "ldaps": 636})
         Address(host='dc1.contoso.example', port=636, tls=True)
         """
+        what = f"url {url!r} cannot be used"
         advice = f"write it like {next(iter(ports))}://host or {next(iter(ports))}://host:port"
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise ParameterError(f"url {url!r} cannot be used", str(error), advice) from error
-        if parts.scheme not in ports or not parts.hostname or port == 0:
+            raise ParameterError(what, str(error), advice) from error
+        if "@" in parts.netloc:
+            told, cause = f"url of host {parts.hostname!r} cannot be used", "it holds a name or a password"
+            raise ParameterError(told, cause, "give username and password_name instead")
+        more = (parts.path.strip("/"), parts.query, parts.fragment) if parts.scheme in LDAP_PORTS else ()
+        if parts.scheme not in ports or not parts.hostname or port == 0 or any(more):
             cause = f"it is no address with {' or '.join(ports)}, a host and perhaps a port"
-            raise ParameterError(f"url {url!r} cannot be used", cause, advice)
+            raise ParameterError(what, cause, advice)
         return cls(parts.hostname, port or ports[parts.scheme], parts.scheme in {"ldaps", "https"})
 
     def __str__(self) -> str:

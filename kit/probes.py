@@ -85,13 +85,14 @@ class System(ABC):
     """
 
     name: str
+    server: str = ""
+    """The address where the system has several servers and this is not the first."""
     ports: ClassVar[Mapping[str, int]]
 
     def __init__(self, case: Case, settings: SystemSettings) -> None:
         self.case = case
         self.settings = settings
         self.opened = ExitStack()
-        self.tls_needs: tuple[str, ...] = ("port",)
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +113,7 @@ class System(ABC):
         yield Probe("settings", self.settings_finding)
         yield Probe("name", self._name)
         yield Probe("port", self._port, ("name",))
-        yield Probe("TLS", self.tls_finding, self.tls_needs)
+        yield Probe("TLS", self._tls, ("port",))
         yield from self.own_probes()
 
     @cached_property
@@ -128,13 +129,16 @@ class System(ABC):
         who = self.settings.username or "the holder of this machine's Kerberos ticket"
         return f"as {who} by {_SIGN_INS[self.settings.auth]}"
 
+    @property
+    def stranger(self) -> Endpoint:
+        """The system for somebody who does not sign in."""
+        settings, file = self.settings, self.case.ca_file(self.settings)
+        return Endpoint(settings.url, ca_file=file, verify_tls=settings.verify_tls, timeout=settings.timeout)
+
     @cached_property
     def context(self) -> ssl.SSLContext:
         """How its certificate is checked."""
-        settings = self.settings
-        return tls.context(
-            Endpoint(settings.url, ca_file=self.case.ca_file(settings), verify_tls=settings.verify_tls)
-        )
+        return tls.context(self.stranger)
 
     def certificate(self) -> tls.Certificate | None:
         """Read the server's certificate; None where it shows none, because there is no TLS."""
@@ -176,8 +180,7 @@ class System(ABC):
     def _port(self) -> Finding:
         return Finding(f"{network.connect(self.address, self.settings.timeout)}:{self.address.port} is open")
 
-    def tls_finding(self) -> Finding:
-        """Judge the certificate."""
+    def _tls(self) -> Finding:
         certificate = self.certificate()
         if certificate is None:
             return self.without_tls()

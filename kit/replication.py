@@ -82,15 +82,16 @@ def writers(
 ) -> pd.DataFrame:
     """Judge who wrote the photos of people under suspicion last.
 
-    An answer holds the stamps of all attributes of a person, about 400 bytes each: ask for a few hundred
-    people rather than for everybody.
+    Everybody may be asked about: they are read in batches, and one stamp of each is kept. It takes its time,
+    because an answer holds the stamps of all attributes of a person, about 400 bytes each.
 
     Parameters
     ----------
     people : DataFrame
         Columns of `kit.schema.PEOPLE`; who is not in the directory is left out.
     directory : Entries
-        Any domain controller of the domain: replication takes the stamps to all of them.
+        Any domain controller of the domain, because replication takes the stamps to all of them; or a
+        `kit.forest.Forest`, with one of each domain.
     service : SynchronizationService
         Whose run history is read.
     agent : str
@@ -126,16 +127,16 @@ def photo_changes(
     Parameters
     ----------
     directory : Entries
-        A domain controller.
+        A domain controller, or one of each domain.
     people : iterable of str
         ``objectGUID`` as text.
     batch : int
-        People per search.
+        People per search, and in memory at once.
 
     Yields
     ------
     AttributeChange or UnreadableChange
-        One per person; of version 0 where no photo was ever written.
+        One per person, however often named; of version 0 where no photo was ever written.
 
     Raises
     ------
@@ -144,13 +145,16 @@ def photo_changes(
     SourceError
         The directory could not be read at all.
     """
-    remaining = iter(people)
+    remaining = iter(dict.fromkeys(people))
     while some := list(islice(remaining, batch)):
         guids = {guid(person).bytes_le: person for person in some}
         either = "".join(f"(objectGUID={escape(guid)})" for guid in guids)
         attributes = ["objectGUID", XML_METADATA, BINARY_METADATA]
         for _, values in directory.entries(f"(|{either})", attributes):
-            change = _last_change(guids.pop(values["objectGUID"][0]), values)
+            person = guids.pop(values["objectGUID"][0], None)
+            if person is None:  # answered before: two domain controllers of one domain, or a move meanwhile
+                continue
+            change = _last_change(person, values)
             if isinstance(change, AttributeChange) and change.invocation_id and not change.controller:
                 change = replace(change, controller=directory.controllers.get(change.invocation_id, ""))
             yield change

@@ -71,6 +71,8 @@ _CAUSES: dict[int, tuple[type[KitError], str, str]] = {
         "try again later, or ask another domain controller",
     ),
     53: (ProtocolError, "the server is not willing to do this", "see its event log"),
+    65: (ProtocolError, "objects of its class have no such attribute", "check that it is a user"),
+    68: (ProtocolError, "there is an object of that name already", "choose another name"),
 }
 
 _CONFLICTS = {
@@ -97,21 +99,30 @@ def check(result: Mapping[str, Any], what: str, *, precondition: bool = False) -
     KitError
         Of the kind that the code says, with the code's name and the server's own words.
     """
-    code, text = result["result"], " ".join((result["message"] or "").replace("\x00", "").split())
+    code, text, told = result["result"], _text(result), description(result)
     if code == 0:
         return
-    description = f"{result['description']}: {text}" if text else result["description"]
     if code == 49:
         raise SignInError(what, *_sign_in_advice(text))
     if code == 1 and text.startswith(_NOT_SIGNED_IN):
-        raise SignInError(what, f"the connection is not signed in ({description})", "give name and password")
+        raise SignInError(what, f"the connection is not signed in ({told})", "give name and password")
     if code in {10, 32, 34}:
         raise _not_found(result, what)
     if precondition and code in _CONFLICTS:
-        raise ConflictError(what, f"{_CONFLICTS[code]} ({description})", "read it again")
+        raise ConflictError(what, f"{_CONFLICTS[code]} ({told})", "read it again")
     unknown = (ProtocolError, "the server refused", "see its event log")
     kind, cause, next_step = _CAUSES.get(code, unknown)
-    raise kind(what, f"{cause} ({description})", next_step)
+    raise kind(what, f"{cause} ({told})", next_step)
+
+
+def description(result: Mapping[str, Any]) -> str:
+    """Return a result's name and the server's own words, if any, on one line."""
+    name, text = str(result["description"]), _text(result)
+    return f"{name}: {text}" if text else name
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    return " ".join((result["message"] or "").replace("\x00", "").split())
 
 
 def _not_found(result: Mapping[str, Any], what: str) -> NotFoundError:

@@ -50,6 +50,7 @@ def _domain(case: Case, settings: DirectorySettings, base_dn: str) -> Directory:
         endpoint(case, settings),
         base_dn=base_dn,
         start_tls=settings.start_tls,
+        clear_text=settings.clear_text,
         page_size=settings.page_size,
         user_filter=settings.user_filter,
     )

@@ -116,7 +116,7 @@ def parse_metadata(value: bytes, person: str = "") -> Iterator[AttributeChange]:
             yield AttributeChange(
                 person,
                 fields["pszAttributeName"],
-                int(fields["dwVersion"]),
+                _version(fields["dwVersion"]),
                 _time(fields["ftimeLastOriginatingChange"]),
                 fields.get("pszLastOriginatingDsaDN", ""),
                 fields.get("uuidLastOriginatingDsaInvocationID", "").lower(),
@@ -124,7 +124,7 @@ def parse_metadata(value: bytes, person: str = "") -> Iterator[AttributeChange]:
             )
         except KeyError as error:
             raise _unreadable(person, value, f"it has no {error.args[0]}") from error
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise _unreadable(person, value, str(error)) from error
 
 
@@ -149,7 +149,7 @@ def parse_stamps(value: bytes, person: str = "") -> Iterator[AttributeChange]:
     Raises
     ------
     ProtocolError
-        If the value has another format or is cut short.
+        If the value has another format, is cut short, or names a time that no calendar has.
     """
     if len(value) < _HEADER.size or _HEADER.unpack_from(value)[0] != _FORMAT:
         raise _unreadable(person, value, f"it is not of format {_FORMAT}")
@@ -158,14 +158,26 @@ def parse_stamps(value: bytes, person: str = "") -> Iterator[AttributeChange]:
         raise _unreadable(person, value, f"{len(value)} bytes cannot hold {count} attributes")
     for attribute, version, seconds, invocation_id, usn, _ in _STAMP.iter_unpack(value[_HEADER.size :]):
         if attribute in _ATTRIBUTES:
-            time = _EPOCH + timedelta(seconds=seconds)
+            try:
+                time = _EPOCH + timedelta(seconds=seconds)
+            except OverflowError as error:
+                raise _unreadable(person, value, f"{seconds} seconds since 1601 are no date") from error
             invocation = str(UUID(bytes_le=invocation_id))
             yield AttributeChange(person, _ATTRIBUTES[attribute], version, time, "", invocation, usn)
 
 
+def _version(text: str) -> int:
+    version = int(text)
+    if not 0 <= version < 1 << 32:  # dwVersion is a DWORD
+        msg = f"{text!r} is no version"
+        raise ValueError(msg)
+    return version
+
+
 def _time(text: str) -> datetime:
+    """Read a time in UTC; near the calendar's ends a zone can lead out of it, an OverflowError."""
     time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _unreadable(person: str, value: bytes, cause: str) -> ProtocolError:

@@ -13,11 +13,12 @@ from typing import ClassVar
 from kit import network, sources, tls
 from kit.case import Case, DirectorySettings
 from kit.directory import Directory, DirectoryUser, parse_time
-from kit.errors import NotFoundError, ProtocolError, RightsError, SignInError
+from kit.errors import NotFoundError, ProtocolError, RightsError
 from kit.ldap import Session
 from kit.mim import NAMESPACE, Gate, SynchronizationService
 from kit.probes import Finding, Probe, System
 from kit.profiles import Profile
+from kit.replication import AttributeChange, photo_changes
 from kit.sharepoint import SharePoint
 
 _PROFILES_TRIED, _PICTURES_TRIED = 50, 5
@@ -40,6 +41,7 @@ _PICTURE_FIXES: Mapping[str, str] = MappingProxyType(
     {
         "forbidden": "give the account Full Read on the My Site web application by a user policy",
         "login_page": "have a zone with Windows sign-in for the My Site host, and its name in hosts",
+        "unusable_address": "correct the PictureURL of those profiles",
         "unreachable": "check that this machine reaches the My Site host that the pictures are on",
     }
 )
@@ -65,7 +67,8 @@ class ActiveDirectory(System):
         The address of a further domain's controller, to examine that one.
     """
 
-    ports: ClassVar = {"ldaps": 636, "ldap": 389}
+    name = "active_directory"
+    ports: ClassVar = network.LDAP_PORTS
 
     settings: DirectorySettings
 
@@ -74,34 +77,34 @@ class ActiveDirectory(System):
         if further:
             settings = settings.model_copy(update={"url": further, "base_dn": ""})
         super().__init__(case, settings)
-        self.name = f"active_directory {further}".rstrip()
-        if settings.start_tls:
-            self.tls_needs = ("port", "settings")
+        self.server = further
         self._directory: Directory
         self._session: Session
 
     def open(self) -> None:
         """Make the clients."""
         settings, endpoint = self.settings, sources.endpoint(self.case, self.settings)
-        self._session = Session(endpoint, start_tls=settings.start_tls)
+        options = {"start_tls": settings.start_tls, "clear_text": settings.clear_text}
+        self._session = Session(endpoint, **options)
         self.opened.callback(self._session.close)
         directory = Directory(
             endpoint,
+            **options,
             base_dn=settings.base_dn,
-            start_tls=settings.start_tls,
             page_size=_FEW,
             user_filter=settings.user_filter,
         )
         self._directory = self.opened.enter_context(directory)
 
     def own_probes(self) -> Iterator[Probe]:
-        """Give the questions on sign-in, users, photos, update numbers, writing, clock and version."""
+        """Give the questions on sign-in, users, photos and their metadata, writing, clock and version."""
         yield Probe("sign-in", self._sign_in, ("settings", "TLS"))
         yield Probe("users", self._users, ("sign-in",))
         yield Probe("photos", self._photos, ("users",))
+        yield Probe("metadata", self._metadata, ("photos",))
         yield Probe("change log", self._change_log, ("sign-in",))
         yield Probe("writing", self._writing, ("users",))
-        yield Probe("clock", self.clock, ("sign-in",))
+        yield Probe("clock", self.clock, ("TLS",))
         yield Probe("version", self._version, ("sign-in",))
 
     def settings_finding(self) -> Finding:
@@ -116,24 +119,19 @@ class ActiveDirectory(System):
 
     def certificate(self) -> tls.Certificate | None:
         """Read the certificate, after StartTLS where that is how TLS begins."""
-        return self._session.certificate() if self.settings.start_tls else super().certificate()
-
-    def tls_finding(self) -> Finding:
-        """Judge the certificate; with StartTLS its dates can be read only by an account that gets in."""
-        try:
-            return super().tls_finding()
-        except SignInError:
-            return Finding("the certificate is trusted")
+        return self._unbound.certificate()
 
     def without_tls(self) -> Finding:
         """Judge a plain connection, on which a simple bind sends the password as it is."""
-        what = "password and photos" if self.settings.auth == "simple" else "photos"
+        is_shown = self.settings.auth == "simple" and self.settings.clear_text
+        what = "password and photos" if is_shown else "photos"
         return Finding(f"no TLS: {what} cross the network in clear", "warning", "use ldaps:// or start_tls")
 
     def clock_error(self) -> timedelta:
         """Compare currentTime of the rootDSE (MS-ADTS 3.1.1.3.2.10) with this machine's clock."""
         asked = datetime.now(UTC)
-        text = self._root("currentTime")
+        values = self._unbound.root(["currentTime"], sign_in=False).get("currentTime", [b""])
+        text = values[0].decode(errors="replace")
         told = parse_time(text.encode())
         if told is None:
             cause = f"currentTime of its rootDSE is {text!r}"
@@ -141,11 +139,22 @@ class ActiveDirectory(System):
         return network.clock_error(told, asked)
 
     @cached_property
+    def _unbound(self) -> Session:
+        """A connection on which nobody signs in, so there is no password to protect."""
+        session = Session(self.stranger, start_tls=self.settings.start_tls, clear_text=True)
+        self.opened.callback(session.close)
+        return session
+
+    @cached_property
     def _user(self) -> DirectoryUser:
         for user in self._directory.users():
             return user
         what, step = f"users below {self._directory.base_dn}", "let the account read the users"
         raise NotFoundError(what, "none is seen", f"check base_dn and user_filter, and {step}")
+
+    @cached_property
+    def _pictured(self) -> DirectoryUser | None:
+        return next(self._directory.users(photos=True, extra_filter="(thumbnailPhoto=*)"), None)
 
     def _root(self, name: str) -> str:
         values = self._session.root([name]).get(name)
@@ -160,12 +169,19 @@ class ActiveDirectory(System):
         return Finding(f"those below {self._directory.base_dn} can be read, the first being a {kind}")
 
     def _photos(self) -> Finding:
-        seen = next(self._directory.users(photos=True, extra_filter="(thumbnailPhoto=*)"), None)
+        seen = self._pictured
         if seen is None or seen.photo is None:
             # Active Directory shows what may not be read as if it were not there.
             detail = "none is seen: either nobody has one, or the account may not read thumbnailPhoto"
             return Finding(detail, "warning", "let the account read thumbnailPhoto")
         return Finding(f"thumbnailPhoto can be read; the first one has {len(seen.photo):,} bytes")
+
+    def _metadata(self) -> Finding:
+        change = next(photo_changes(self._directory, [(self._pictured or self._user).person]))
+        if isinstance(change, AttributeChange):
+            return Finding(f"can be read: thumbnailPhoto of one user has version {change.version}")
+        fix = "let the account read replPropertyMetaData of the users, which tells who wrote a photo last"
+        return Finding(change.detail, "warning", fix)
 
     def _change_log(self) -> Finding:
         mark = self._directory.watermark()

@@ -149,10 +149,10 @@ def read(host: str, port: int, context: ssl.SSLContext, timeout: float) -> Certi
         with plain, context.wrap_socket(plain, server_hostname=host) as wrapped:
             return Certificate.of(wrapped.getpeercert(binary_form=True) or b"")
     except OSError as error:
-        raise refusal(what, error, "use the server's TLS port") from error
+        raise refusal(what, error, "use the server's TLS port", timeout=timeout) from error
 
 
-def refusal(what: str, error: OSError, next_step: str) -> SourceError:
+def refusal(what: str, error: OSError, next_step: str, *, timeout: float = 0) -> SourceError:
     """Turn what broke a TLS handshake into an error that says what to do.
 
     Parameters
@@ -163,6 +163,8 @@ def refusal(what: str, error: OSError, next_step: str) -> SourceError:
         What `ssl.SSLContext.wrap_socket` raised.
     next_step : str
         What to do if there is no TLS at that port at all.
+    timeout : float
+        Seconds that the handshake was given; 0 for not known.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         cause = f"its certificate is not trusted ({error.verify_message})"
@@ -170,6 +172,10 @@ def refusal(what: str, error: OSError, next_step: str) -> SourceError:
     if isinstance(error, ssl.SSLError) and error.reason in _OUTDATED:
         cause = f"it speaks only TLS that is no longer secure ({error.reason})"
         return UnreachableError(what, cause, "have TLS 1.2 enabled on that server")
+    if isinstance(error, TimeoutError):
+        within = f" within {timeout:g} s" if timeout else ""
+        cause = f"no answer to the TLS handshake{within}"
+        return UnreachableError(what, cause, f"see whether the server is overloaded, or {next_step}")
     return UnreachableError(what, f"no TLS there ({error})", next_step)
 
 

@@ -20,6 +20,6 @@ def test_domains_are_told_without_the_other_naming_contexts(full_reader):
     ],
 )
 def test_a_global_catalogue_is_known_by_its_port_and_warned_of(url, is_catalog, caplog):
-    with Directory(Endpoint(url, "anna", "password")) as directory:
+    with Directory(Endpoint(url, "anna", "password"), clear_text=True) as directory:
         assert directory.is_global_catalog == is_catalog
     assert (f"{url} is a global catalogue, which holds no photos" in caplog.text) == is_catalog

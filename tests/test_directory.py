@@ -29,7 +29,7 @@ from kit.lab import directory as embedded
 
 ANNA = f"CN=Müller\\, Anna,OU=Staff,{people.BASE}"
 
-CLIENT_OPTIONS = {"base_dn", "page_size", "start_tls", "user_filter"}
+CLIENT_OPTIONS = {"base_dn", "clear_text", "page_size", "start_tls", "user_filter"}
 
 
 def start_embedded(folder):
@@ -281,7 +281,7 @@ def test_a_photo_for_nobody_is_refused(writer):
 @pytest.mark.parametrize("server", [start_samba], ids=["samba"], indirect=True)
 def test_samba_wants_tls_for_a_password(server):
     with (
-        connect(server, url=server.plain_url) as directory,
+        connect(server, url=server.plain_url, clear_text=True) as directory,
         pytest.raises(SignInError, match=r"strongerAuthRequired.*ldaps://"),
     ):
         directory.highest_usn()
@@ -291,7 +291,7 @@ def test_a_closed_port_is_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with (
-        Directory(Endpoint(f"ldap://127.0.0.1:{port}", "anna", "password")) as directory,
+        Directory(Endpoint(f"ldaps://127.0.0.1:{port}", "anna", "password")) as directory,
         pytest.raises(UnreachableError, match=str(port)),
     ):
         directory.highest_usn()
@@ -299,7 +299,7 @@ def test_a_closed_port_is_unreachable():
 
 def test_a_name_that_does_not_resolve_is_named():
     with (
-        Directory(Endpoint(f"ldap://{'x' * 64}.invalid", "anna", "password")) as directory,
+        Directory(Endpoint(f"ldaps://{'x' * 64}.invalid", "anna", "password")) as directory,
         pytest.raises(UnreachableError, match="does not resolve"),
     ):
         directory.highest_usn()

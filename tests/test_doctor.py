@@ -2,9 +2,11 @@ import json
 import socket
 import ssl
 from datetime import timedelta
+from pathlib import Path
 
 import cases
 import pytest
+import scripted_directory
 import yaml
 
 from kit import commands, doctor
@@ -13,8 +15,11 @@ from kit.lab import certificates, wsman
 from kit.lab import farm as lab
 from kit.lab.domain import Account
 from kit.lab.farm import KIT_ACCOUNT, PASSWORD_NAME
+from kit.lab.ldap import Connection
 from kit.lab.wmi import Gate
 from kit.mim import NAMESPACE
+from kit.probes import Probe
+from kit.systems import ActiveDirectory
 
 SYSTEMS = ("active_directory", "sharepoint", "mim")
 SECTIONS = dict(zip(SYSTEMS, ("directory", "sharepoint", "mim"), strict=True))
@@ -87,6 +92,7 @@ def test_a_healthy_directory_is_all_right_but_for_writing(examined):
         "sign-in": "ok",
         "users": "ok",
         "photos": "ok",
+        "metadata": "ok",
         "change log": "ok",
         "writing": "warning",
         "clock": "ok",
@@ -185,10 +191,10 @@ def test_a_missing_secret_fails_the_settings_and_the_server_is_still_looked_for(
     assert others == ["ok", "ok"]
 
 
-def test_start_tls_without_a_secret_shows_no_certificate(examined, farm):
+def test_start_tls_shows_its_certificate_and_its_clock_without_a_secret(examined, farm):
     no_secret = {"url": farm.directory.plain_url, "start_tls": True, "password_name": "KIT_NOWHERE"}
-    check = examined(directory=no_secret)["active_directory", "TLS"]
-    assert (check.result, check.detail) == ("skipped", "not asked, because 'settings' failed")
+    found = results(examined(directory=no_secret), "active_directory")
+    assert (found["settings"], found["TLS"], found["clock"]) == ("failed", "ok", "ok")
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -274,16 +280,63 @@ def test_start_tls_shows_its_certificate(examined, farm):
     assert (check.result, "issued by CN=Practice farm CA" in check.detail) == ("ok", True)
 
 
-def test_a_wrong_password_after_start_tls_is_no_failure_of_tls(examined, farm, monkeypatch):
+@pytest.mark.parametrize("start_tls", [True, False])
+def test_a_wrong_password_is_sent_once_and_dates_and_clock_are_read(examined, farm, monkeypatch, start_tls):
     monkeypatch.setenv("KIT_WRONG", "Wr0ng horse")
-    start_tls = {"url": farm.directory.plain_url, "start_tls": True, "password_name": "KIT_WRONG"}
-    checks = examined(directory=start_tls)
+    binds = []
+    bind = Connection.handle_LDAPBindRequest
+    monkeypatch.setattr(
+        Connection, "handle_LDAPBindRequest", lambda self, *request: binds.append(1) or bind(self, *request)
+    )
+    url = farm.directory.plain_url if start_tls else farm.directory.url
+    checks = examined(directory={"url": url, "start_tls": start_tls, "password_name": "KIT_WRONG"})
     failed = [name for name, result in results(checks, "active_directory").items() if result == "failed"]
-    assert (failed, checks["active_directory", "TLS"].detail) == (["sign-in"], "the certificate is trusted")
+    assert (failed, len(binds)) == (["sign-in"], 1)
+    assert "valid until 20" in checks["active_directory", "TLS"].detail
+    assert checks["active_directory", "clock"].result == "ok"
+
+
+def test_a_refused_start_tls_fails_tls_with_its_own_fix(examined):
+    with scripted_directory.running(scripted_directory.refusing_start_tls(52)) as address:
+        checks = examined(directory={"url": f"ldap://{address}", "start_tls": True})
+    assert told(checks["active_directory", "TLS"]) == (
+        "failed",
+        f"directory 'ldap://{address}': the server refuses StartTLS (unavailable)",
+        "have a certificate installed on the controller, or use ldaps://",
+    )
+
+
+def test_a_tls_handshake_that_is_not_answered_fails_tls_with_its_own_fix(examined):
+    with scripted_directory.running(scripted_directory.silent_after_start_tls) as address:
+        checks = examined(directory={"url": f"ldaps://{address}", "timeout": 1.0})
+    check = checks["active_directory", "TLS"]
+    assert (check.result, check.detail.partition(": ")[2]) == (
+        "failed",
+        "no answer to the TLS handshake within 1 s",
+    )
+    assert check.fix.startswith("see whether the server is overloaded")
+
+
+def test_something_else_on_the_directorys_port_fails_two_checks(examined):
+    with scripted_directory.running(lambda *_: bytes.fromhex("30050201019900")) as address:
+        checks = examined(directory={"url": f"ldap://{address}", "clear_text": True})
+    failed = [
+        check for (system, _), check in checks.items() if (system, check.result) == (SYSTEMS[0], "failed")
+    ]
+    assert [check.name for check in failed] == ["sign-in", "clock"]
+    assert all("the answer is no LDAP message" in check.detail for check in failed)
+
+
+def test_a_password_that_would_be_sent_in_clear_fails_the_settings(examined, farm):
+    checks = examined(directory={"url": farm.directory.plain_url})
+    assert checks["active_directory", "settings"].fix.startswith("use ldaps:// or start_tls")
+    assert "the password would be sent in clear" in checks["active_directory", "settings"].detail
+    assert results(checks, "active_directory")["sign-in"] == "skipped"
 
 
 def test_a_password_in_clear_is_a_warning(examined, farm):
-    check = examined(directory={"url": farm.directory.plain_url})["active_directory", "TLS"]
+    plain = {"url": farm.directory.plain_url, "clear_text": True}
+    check = examined(directory=plain)["active_directory", "TLS"]
     assert told(check) == (
         "warning",
         "no TLS: password and photos cross the network in clear",
@@ -387,11 +440,50 @@ def test_something_else_on_sharepoints_port_is_told(examined, farm):
     assert checks["sharepoint", "sign-in"].result == "failed"
 
 
-def test_a_further_domain_is_examined_too(examined, closed_port):
+def test_a_further_domain_is_examined_too(farm, closed_port):
     further = f"ldaps://127.0.0.1:{closed_port}"
-    checks = examined(directory={"further_domains": [further]})
-    assert results(checks, f"active_directory {further}")["port"] == "failed"
-    assert results(checks, "active_directory")["sign-in"] == "ok"
+    content = yaml.safe_load(farm.case_file.read_text(encoding="utf-8"))
+    content["directory"]["further_domains"] = [further]
+    checks = list(doctor.examine(parse(content, farm.case_file)))
+    found = {(check.system, check.server, check.name): check.result for check in checks}
+    assert {check.system for check in checks} == set(SYSTEMS)
+    assert found["active_directory", further, "port"] == "failed"
+    assert found["active_directory", "", "sign-in"] == "ok"
+
+
+def test_metadata_of_a_photo_that_is_not_shown_is_a_warning(examined, farm):
+    check = examined(directory={"url": farm.directory.catalog_url})["active_directory", "metadata"]
+    assert told(check) == (
+        "warning",
+        "replPropertyMetaData is not there, or the account may not read it",
+        "let the account read replPropertyMetaData of the users, which tells who wrote a photo last",
+    )
+
+
+def test_metadata_of_a_photo_says_which_version_it_has(examined):
+    told, _, version = examined()["active_directory", "metadata"].detail.rpartition(" ")
+    assert told == "can be read: thumbnailPhoto of one user has version"
+    assert int(version) > 0
+
+
+class Bewildered(ActiveDirectory):
+    """One question too many."""
+
+    def own_probes(self):
+        """Ask what no dictionary knows."""
+        yield Probe("riddle", lambda: {}["answer"])
+        yield Probe("users", self._users)
+
+
+def test_an_unexpected_error_is_one_failed_check(farm):
+    with Bewildered(parse(yaml.safe_load(farm.case_file.read_text()), farm.case_file)) as system:
+        checks = {check.name: check for check in doctor.carry_out(system)}
+    assert told(checks["riddle"]) == (
+        "failed",
+        "an unexpected error: KeyError: 'answer'",
+        "run the doctor with --verbose, and pass on what it says",
+    )
+    assert checks["users"].result == "ok"
 
 
 # The command
@@ -416,13 +508,19 @@ def test_the_exit_code_says_how_many_checks_failed(broken_case, capsys):
 def test_every_failed_line_has_its_fix(broken_case, capsys):
     commands.main(["doctor", broken_case])
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed ")]
-    assert all("; fix: " in line for line in failed)
+    assert ["; fix: " in line for line in failed] == [True, True]
 
 
-def test_lines_are_aligned(broken_case, capsys):
+def test_lines_are_aligned_and_name_the_further_domain(broken_case, closed_port, capsys):
+    path, further = Path(broken_case), f"ldaps://dc2.fabrikam.invalid:{closed_port}"
+    content = yaml.safe_load(path.read_text())
+    content["directory"]["further_domains"] = [further]
+    path.write_text(yaml.safe_dump(content))
     commands.main(["doctor", broken_case])
     lines = capsys.readouterr().out.splitlines()
     assert {(line[8], line[26], line[41]) for line in lines} == {(" ", " ", " ")}
+    (name,) = (line for line in lines if line.startswith("failed   active_directory  name"))
+    assert name[42:].startswith(f"{further}: host 'dc2.fabrikam.invalid': the name does not resolve")
 
 
 def test_a_healthy_farm_ends_with_exit_code_0(farm, capsys):
@@ -435,7 +533,7 @@ def test_json_is_one_document_with_the_same_fields(broken_case, capsys):
     document = json.loads(capsys.readouterr().out)
     assert (document["case_id"], document["failed"]) == ("doctor", 2)
     port = next(one for one in document["checks"] if (one["system"], one["name"]) == ("sharepoint", "port"))
-    assert list(port) == ["system", "name", "result", "detail", "fix", "seconds"]
+    assert list(port) == ["system", "name", "result", "detail", "fix", "seconds", "server"]
     assert (port["result"], port["fix"]) == ("failed", "check the port, and that the service runs there")
 
 
@@ -449,17 +547,45 @@ def test_no_password_is_shown(farm, capfd, form):
 
 def test_the_exit_code_goes_no_higher_than_100(closed_port, tmp_path, monkeypatch):
     monkeypatch.setenv("KIT_TEST_SECRET", "secret")
-    url = f"ldap://127.0.0.1:{closed_port}"
+    url = f"ldaps://127.0.0.1:{closed_port}"
     path = tmp_path / "case.yaml"
     path.write_text(yaml.safe_dump(cases.settings(directory={"url": url, "further_domains": [url] * 120})))
     assert commands.main(["doctor", str(path)]) == 100
 
 
 @pytest.mark.parametrize("content", ["case_id: [", "case_id: contoso\ncolour: red\n", ""])
-def test_a_malformed_case_file_is_one_sentence_and_exit_code_2(tmp_path, capsys, content):
+def test_a_malformed_case_file_is_one_sentence_and_exit_code_120(tmp_path, capsys, content):
     path = tmp_path / "case.yaml"
     path.write_text(content)
-    assert commands.main(["doctor", str(path)]) == 2
+    assert commands.main(["doctor", str(path)]) == 120
     shown = capsys.readouterr()
     assert (shown.out, shown.err.count("\n"), shown.err.startswith("kit: ")) == ("", 1, True)
     assert "case.yaml" in shown.err
+
+
+def test_json_says_why_nothing_was_examined(tmp_path, capsys):
+    path = tmp_path / "absent.yaml"
+    assert commands.main(["doctor", str(path), "--json"]) == 120
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert list(error) == ["kind", "what", "cause", "next_step"]
+    assert (error["kind"], "absent.yaml" in error["what"]) == ("Case", True)
+
+
+def test_an_address_that_is_none_is_told_once(broken_case, capsys):
+    path = Path(broken_case)
+    path.write_text(path.read_text().replace("url: ldaps://", "url: ldaps:/"))
+    assert commands.main(["doctor", broken_case]) == 120
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["case.yaml", "--jason"]])
+def test_an_argument_that_is_none_is_no_number_of_failures(arguments, capsys):
+    assert commands.main(["doctor", *arguments]) == 120
+    assert "usage: python3 -m kit" in capsys.readouterr().err
+
+
+def test_the_help_says_what_the_exit_code_means(capsys):
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["doctor", "--help"])
+    assert ended.value.code == 0
+    assert "120: nothing could be examined" in " ".join(capsys.readouterr().out.split())

@@ -157,8 +157,11 @@ def test_a_realm_that_does_not_answer_is_told(server, monkeypatch, tmp_path):
     text = server.kerberos.configuration.read_text().replace(f"{address}:88", silent)
     (tmp_path / "krb5.conf").write_text(text)
     monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
-    with pytest.raises(UnreachableError, match="no domain controller answers on port 88"):
+    with pytest.raises(UnreachableError, match=r"no domain controller answers on port 88.*; check DNS"):
         count(server, READER, people.READER.password)
+    fix = "write the account as name@domain: without, this machine's default realm was taken; or check DNS"
+    with pytest.raises(UnreachableError, match=fix):
+        count(server, f"CONTOSO\\{people.READER.name}", people.READER.password)
 
 
 @pytest.mark.usefixtures("ticket")
@@ -213,6 +216,21 @@ def test_every_error_of_kerberos_is_translated(number, kind, cause):
     refusal = kerberos.refusal("account 'anna'", CodedError(number))
     assert type(refusal) is kind
     assert cause.replace("\\", "") in str(refusal)
+
+
+@pytest.mark.parametrize("number", [6, 7, 154, 156])
+@pytest.mark.parametrize(
+    ("username", "default"),
+    [("CONTOSO\\anna", True), ("anna", True), ("anna@contoso.example", False), ("", False)],
+)
+def test_a_realm_that_was_only_taken_for_the_accounts_is_told(number, username, default):
+    refusal = kerberos.refusal("account", CodedError(number), username=username)
+    assert ("this machine's default realm was taken" in refusal.next_step) == default
+
+
+def test_a_wrong_password_is_not_put_down_to_the_realm():
+    refusal = kerberos.refusal("account", CodedError(24), username="CONTOSO\\anna")
+    assert refusal.next_step == "correct the password"
 
 
 def test_an_error_that_is_none_of_kerberos_has_no_number():

@@ -310,6 +310,13 @@ def test_a_photo_that_is_too_large_is_refused_in_active_directorys_words(writer)
     assert writer.result["message"].startswith("00002082: AtrErr: ")
 
 
+def test_a_photo_is_nothing_for_an_organizational_unit(writer):
+    writer.modify(f"OU=Staff,{people.BASE}", {"thumbnailPhoto": [(ldap3.MODIFY_REPLACE, [b"x"])]})
+    assert writer.result["description"] == "objectClassViolation"
+    with pytest.raises(ProtocolError, match=r"class have no such attribute \(objectClassViolation: 0000207D"):
+        check(writer.result, "photo")
+
+
 def test_a_photo_at_the_limit_is_taken(writer):
     staff = f"CN=Staff 06,OU=Staff,{people.BASE}"
     writer.modify(staff, {"thumbnailPhoto": [(ldap3.MODIFY_REPLACE, [bytes(102_400)])]})

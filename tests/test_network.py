@@ -12,7 +12,7 @@ import pytest
 from kit import network
 from kit.errors import ParameterError, ProtocolError, UnreachableError
 from kit.lab import certificates
-from kit.network import Address
+from kit.network import LDAP_PORTS, Address
 
 PORTS = {"http": 5985, "https": 5986}
 
@@ -73,6 +73,25 @@ def test_what_is_no_address_is_refused_by_name(url):
     with pytest.raises(ParameterError, match=r"^url '") as caught:
         Address.of(url, PORTS)
     assert (url in caught.value.what, "write it like http://host" in str(caught.value)) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "dc1", "http://dc1", "ldap://", "ldap://dc1/DC=x", "ldap://dc1?x", "ldap://dc1#x"),
+        *("ldap://dc1:port", "ldap://dc1:99999", "ldap://dc1:0"),
+    ],
+)
+def test_what_is_no_address_of_a_directory_is_refused_by_name(url):
+    with pytest.raises(ParameterError, match=r"^url '.*write it like ldaps://host") as caught:
+        Address.of(url, LDAP_PORTS)
+    assert repr(url) in caught.value.what
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(ParameterError, match=r"^url of host 'dc1' cannot be used: it holds a name") as caught:
+        Address.of("ldaps://kit:very-secret@dc1", LDAP_PORTS)
+    assert "very-secret" not in str(caught.value)
 
 
 def test_an_ipv6_address_is_told_in_brackets():

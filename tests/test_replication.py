@@ -18,10 +18,12 @@ from kit import sources
 from kit.directory import Directory
 from kit.endpoint import Endpoint
 from kit.errors import NotFoundError, ParameterError, ProtocolError
+from kit.forest import Forest
 from kit.lab import directory as embedded
 from kit.lab import farm as lab
 from kit.lab import samba
 from kit.lab.agents import DirectoryWriter
+from kit.lab.domain import Domain, Entry
 from kit.lab.portraits import portrait
 from kit.replication import (
     CHANGES,
@@ -98,7 +100,10 @@ def test_a_deleted_controllers_name_is_still_read():
         (entry()[:80], "no DS_REPL_ATTR_META_DATA element"),
         (entry(pszAttributeName=None), "it has no pszAttributeName"),
         (entry(dwVersion="three"), "'three'"),
+        (entry(dwVersion="4294967296"), "'4294967296' is no version"),
+        (entry(dwVersion="-1"), "'-1' is no version"),
         (entry(ftimeLastOriginatingChange="noon"), "'noon'"),
+        (entry(ftimeLastOriginatingChange="0001-01-01T00:00:00+14:00"), "out of range"),
     ],
 )
 def test_what_is_no_metadata_is_refused_with_the_reason(value, cause):
@@ -107,8 +112,9 @@ def test_what_is_no_metadata_is_refused_with_the_reason(value, cause):
     assert cause in error.value.cause
 
 
-def binary(attribute=0x160023, format_number=1, count=1):
-    seconds = int((NOON - datetime(1601, 1, 1, tzinfo=UTC)).total_seconds())
+def binary(attribute=0x160023, format_number=1, count=1, seconds=None):
+    if seconds is None:
+        seconds = int((NOON - datetime(1601, 1, 1, tzinfo=UTC)).total_seconds())
     header = struct.pack("<4I", format_number, 0, count, 0)
     return header + struct.pack("<2IQ16s2Q", attribute, 3, seconds, UUID(INVOCATION).bytes_le, 4711, 815)
 
@@ -124,11 +130,22 @@ def test_binary_stamps_of_other_attributes_are_left_out():
 
 @pytest.mark.parametrize(
     ("value", "cause"),
-    [(b"", "format 1"), (binary(format_number=2), "format 1"), (binary(count=2), "cannot hold 2 attributes")],
+    [
+        (b"", "format 1"),
+        (binary(format_number=2), "format 1"),
+        (binary(count=2), "cannot hold 2 attributes"),
+        (binary(seconds=1 << 40), "1099511627776 seconds since 1601 are no date"),
+        (binary(seconds=(1 << 64) - 1), "18446744073709551615 seconds since 1601 are no date"),
+    ],
 )
 def test_what_is_no_binary_metadata_is_refused_with_the_reason(value, cause):
     with pytest.raises(ProtocolError, match=cause):
         list(parse_stamps(value))
+
+
+def test_a_time_in_another_zone_is_told_in_utc():
+    time = only(parse_metadata(entry(ftimeLastOriginatingChange="2026-01-31T13:00:00+01:00"))).time
+    assert f"{time:%H:%M %Z}" == "12:00 UTC"
 
 
 def start_embedded(folder):
@@ -159,12 +176,12 @@ def lone(tmp_path_factory):
     running.stop()
 
 
-def endpoint(server, account):
-    return Endpoint(server.url, f"CONTOSO\\{account.name}", account.password, ca_file=server.ca_file)
+def endpoint(server, account, domain="CONTOSO"):
+    return Endpoint(server.url, f"{domain}\\{account.name}", account.password, ca_file=server.ca_file)
 
 
-def connect(server, account=people.READER):
-    return Directory(endpoint(server, account))
+def connect(server, account=people.READER, domain="CONTOSO"):
+    return Directory(endpoint(server, account, domain))
 
 
 def find(server, account_name):
@@ -234,6 +251,66 @@ def test_somebody_who_is_gone_is_said_to_be(server):
         assert only(photo_changes(directory, [NOBODY])) == UnreadableChange(
             NOBODY, "the account is no longer in the directory"
         )
+
+
+def test_somebody_whom_two_controllers_of_one_domain_know_is_answered_once(lone):
+    person = find(lone, "staff07").person
+    with Forest([connect(lone), connect(lone)]) as forest:
+        assert [change.person for change in photo_changes(forest, [person, NOBODY])] == [person, NOBODY]
+
+
+def test_somebody_named_in_two_batches_is_answered_once(lone):
+    first, second = find(lone, "staff07").person, find(lone, "staff08").person
+    with connect(lone) as directory:
+        answered = [change.person for change in photo_changes(directory, [first, second, first], batch=2)]
+    assert sorted(answered) == sorted([first, second])
+
+
+@pytest.fixture(scope="module")
+def forest(lone, tmp_path_factory):
+    """Give two domains, each on a controller of its own; the second one's photo was written twice."""
+    emea = Domain("emea.contoso.example", "EMEA")
+    entries = [Entry(one.dn.replace(people.BASE, emea.base_dn), one.attributes) for one in people.entries()]
+    folder = tmp_path_factory.mktemp("emea")
+    other = embedded.start(emea, entries, people.ACCOUNTS, folder, forest=(people.DOMAIN, emea))
+    other.replicate_photo(f"CN=Staff 09,OU=Staff,{emea.base_dn}", people.photo(109), "DC2")
+    with Forest([connect(lone), connect(other, domain="EMEA")]) as opened:
+        yield opened
+    other.stop()
+
+
+def staff09(forest):
+    users = forest.users(extra_filter="(sAMAccountName=staff09)")
+    return {user.account: user.person for user in users}
+
+
+def test_stamps_are_read_in_whichever_domain_the_people_are(forest):
+    wanted = staff09(forest)
+    versions = {change.person: change.version for change in photo_changes(forest, wanted.values())}
+    assert {account: versions[person] for account, person in wanted.items()} == {
+        "contoso\\staff09": 1,
+        "emea\\staff09": 2,
+    }
+
+
+def test_everybody_of_a_forest_is_judged_once(forest, practice):
+    rows = [(user.person, user.account, user.display_name, True) for user in forest.users()]
+    everybody = pd.DataFrame(rows, columns=["person", "account", "display_name", "in_directory"])
+    with sources.synchronization(practice.case) as service:
+        judged = writers(everybody, forest, service, agent="ADMA", export_profile="Export")
+    assert sorted(judged["person"]) == sorted(everybody["person"])
+    accounts = judged.set_index("account")
+    assert accounts.loc["emea\\staff09", "changed_on"] == "DC2"
+    assert set(accounts.loc[["contoso\\gone", "emea\\gone"], "writer"]) == {"never_written"}
+
+
+def test_tens_of_thousands_are_each_answered_once(lone):
+    gone = [f"00000000-0000-0000-0000-{number:012}" for number in range(20_000)]
+    with connect(lone) as directory:
+        present = [user.person for user in directory.users()]
+        frame = judge(photo_changes(directory, gone + present), history(*RUNS), export_profile="Export")
+    assert sorted(frame["person"]) == sorted(gone + present)
+    assert set(frame["person"][frame["writer"] == "not_readable"]) >= set(gone)
 
 
 def test_a_name_that_is_no_guid_is_refused_by_name(lone):

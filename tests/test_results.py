@@ -47,6 +47,8 @@ def test_success_passes():
         (51, "busy", UnreachableError, "too busy"),
         (52, "unavailable", UnreachableError, "cannot answer now"),
         (53, "unwillingToPerform", ProtocolError, "not willing"),
+        (65, "objectClassViolation", ProtocolError, "class have no such attribute"),
+        (68, "entryAlreadyExists", ProtocolError, "there is an object of that name already"),
         (80, "other", ProtocolError, "the server refused"),
     ],
 )

@@ -53,12 +53,10 @@ def no_realm(monkeypatch, tmp_path):
     monkeypatch.setenv("KRB5CCNAME", "MEMORY:nobody")
 
 
-def sign_in(
-    server, username=READER, password=people.READER.password, *, url="", auth="ntlm", start_tls=False
-):
+def sign_in(server, username=READER, password=people.READER.password, *, url="", auth="ntlm", **options):
     """Sign in and return the naming context that the server shows."""
     endpoint = Endpoint(url or server.url, username, password, auth=auth, ca_file=server.ca_file)
-    session = Session(endpoint, start_tls=start_tls)
+    session = Session(endpoint, **options)
     try:
         names = session.search(people.BASE, f"(sAMAccountName={people.READER.name})", ["cn"], 10)
         return [name for name, _ in names]
@@ -160,7 +158,7 @@ def test_a_server_that_requires_signing_wants_tls(strict, auth):
     with pytest.raises(
         SignInError, match=r"neither signed nor encrypted \(strongerAuthRequired.*use ldaps://"
     ):
-        sign_in(strict, url=strict.plain_url, auth=auth)
+        sign_in(strict, url=strict.plain_url, auth=auth, clear_text=True)
 
 
 def test_a_sign_in_bound_to_another_certificate_is_told(strict, monkeypatch):

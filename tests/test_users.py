@@ -4,7 +4,7 @@ import crowd
 import people
 import pytest
 
-from kit.errors import ConflictError, RightsError
+from kit.errors import ConflictError, ParameterError, RightsError
 from kit.ldap import Session
 from kit.users import domain_of, parse
 
@@ -98,6 +98,13 @@ def test_a_first_photo_is_added(full_writer):
     gone = find(full_writer, "gone").distinguished_name
     full_writer.replace_photo(gone, NEW, current=None)
     assert find(full_writer, "gone", photos=True).photo == NEW
+
+
+@pytest.mark.parametrize("current", [None, b"", people.photo(5)])
+def test_an_empty_value_is_no_photo(full_writer, current):
+    with pytest.raises(ParameterError, match=r"0 bytes for .*Staff 05.*give None, which takes it away"):
+        full_writer.replace_photo(staff(5), b"", current=current)
+    assert photo(full_writer, 5) == people.photo(5)
 
 
 @pytest.mark.parametrize("same", [None, people.photo(5)])

@@ -12,6 +12,7 @@ Change = tuple[int, str, Sequence[bytes]]
 
 MAX_PHOTO = 102_400  # rangeUpper of thumbnailPhoto
 _SINGLE_VALUED = {"thumbnailphoto", "displayname", "department", "telephonenumber", "givenname", "sn", "mail"}
+_PERSONS = {b"organizationalperson", b"user", b"contact", b"computer"}
 _SYSTEM_ONLY = {
     "cn",
     "distinguishedname",
@@ -58,6 +59,8 @@ def outcome(
             raise ldaperrors.LDAPUnwillingToPerform(text)
         before = after[lower][1] if lower in after else list(current(lower))
         after[lower] = attribute, _changed(operation, lower, before, values)
+    if after.get("thumbnailphoto", ("", []))[1]:
+        _check_class(current("objectclass"))
     for lower, (_, values) in after.items():
         _check_values(lower, values)
     return list(after.values())
@@ -75,6 +78,13 @@ def _changed(operation: int, attribute: str, current: list[bytes], values: Seque
         problem = _problem("00002085", "1001 (NO_ATTRIBUTE_OR_VAL)", attribute)
         raise ldaperrors.LDAPNoSuchAttribute(problem)
     return [value for value in current if values and value not in values]
+
+
+def _check_class(classes: Sequence[bytes]) -> None:
+    """Refuse a photo for what is no person: thumbnailPhoto belongs to organizationalPerson (MS-ADSC)."""
+    if not _PERSONS & {name.lower() for name in classes}:
+        text = "0000207D: UpdErr: DSID-0315166D, problem 6002 (OBJ_CLASS_VIOLATION), data 0\n"
+        raise ldaperrors.LDAPObjectClassViolation(text)
 
 
 def _check_values(attribute: str, values: Sequence[bytes]) -> None:
