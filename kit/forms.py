@@ -13,7 +13,10 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from requests.auth import AuthBase
 
-from kit.refusals import login_page, refused_sign_in, site
+from kit.bodies import load
+from kit.errors import SignInError
+from kit.lockout import Lockout
+from kit.refusals import login_page, refusal, refused_sign_in, site
 
 _NAMESPACE = "http://schemas.microsoft.com/sharepoint/soap/"
 _PATH = "/_vti_bin/Authentication.asmx"
@@ -45,9 +48,11 @@ class FormsAuth(AuthBase):
         self._password = password
         self._cookies: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._lockout = Lockout()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the cookie to a request, and prepare for a sign-in."""
+        self._lockout.check(request.url or "")
         request.register_hook("response", self._answer)  # type: ignore[no-untyped-call] # no types there
         return with_cookie(request, self._cookies.get(site(request.url or ""), ""))
 
@@ -57,8 +62,11 @@ class FormsAuth(AuthBase):
         refused = response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
         if not login_page(response) and not (refused and self._is_new(home, sent)):
             return response
-        _ = response.content  # only a connection that has been read to the end can be used again
+        load(
+            response, options["timeout"]
+        )  # only a connection that has been read to the end can be used again
         with self._lock:
+            self._lockout.check(home)
             if not self._is_new(home, sent) or home not in self._cookies:
                 self._cookies[home] = self._sign_in(response, home, options)
         request = with_cookie(response.request.copy(), self._cookies[home])
@@ -77,6 +85,16 @@ class FormsAuth(AuthBase):
         if mode != "Forms":
             cause = f"the zone's kind of sign-in is {mode!r}, not 'Forms'"
             raise refused_sign_in(response, self._username, cause, "set auth to the zone's kind of sign-in")
+        try:
+            cookie = self._log_in(response, home, options)
+        except SignInError as error:
+            self._lockout.refuse(home, error)
+            raise
+        self._lockout.take(home)
+        return cookie
+
+    def _log_in(self, response: requests.Response, home: str, options: dict[str, Any]) -> str:
+        """Send name and password, and return the cookie that comes."""
         names = f"<username>{escape(self._username)}</username><password>{escape(self._password)}</password>"
         login = self._call(response, home, "Login", names, options)
         reason = self._result(login, "ErrorCode")
@@ -97,7 +115,9 @@ class FormsAuth(AuthBase):
         message = _MESSAGE.format(operation, content).encode()
         request = requests.Request("POST", f"{home}{_PATH}", headers=headers, data=message).prepare()
         answer: requests.Response = response.connection.send(request, **options)
-        _ = answer.content
+        load(answer, options["timeout"])
+        if answer.status_code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+            raise refusal(answer, self._username, signed_in=False)
         if answer.status_code != HTTPStatus.OK:
             cause = f"{_PATH} gave {answer.status_code} {answer.reason}: the zone does not sign in by forms"
             raise refused_sign_in(answer, self._username, cause, "set auth to the zone's kind of sign-in")

@@ -22,12 +22,14 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from kit.breaker import Breaker
 from kit.errors import ParameterError
 from kit.refusals import was_lost
 
 logger = logging.getLogger(__name__)
 
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_WORST_HEALTH = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Manners:
         Seconds before the second attempt; each further wait is twice as long. Jitter of up to this much is
         added, so that clients which failed together do not come back together.
     longest_wait : float
-        Seconds that no wait exceeds, whatever ``Retry-After`` asks for.
+        Seconds that no wait exceeds, but for jitter, whatever ``Retry-After`` asks for. A server that did not
+        answer several requests in a row is left alone for so long; see `kit.breaker.Breaker`.
     requests_per_second : float
         Ceiling over all threads; 0 means none.
     busy_health : int
@@ -82,19 +85,31 @@ class Pace:
         The settings.
     wait : callable
         Called with the seconds to wait, before a request.
+    clock : callable
+        Returns seconds that never go back.
     """
 
-    def __init__(self, manners: Manners, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        manners: Manners,
+        wait: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._manners = manners
         self._wait = wait
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
+        self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(manners.connections)
         self._ceiling = _Ceiling(manners.requests_per_second) if manners.requests_per_second else None
-        self._health = 0
+        self._health = 0.0
         self._backoff = wait_exponential_jitter(
             multiplier=manners.first_wait, jitter=manners.first_wait, max=manners.longest_wait
         )
 
-    def send(self, request: Callable[[], requests.Response], *, repeatable: bool) -> requests.Response:
+    def send(
+        self, request: Callable[[], requests.Response], server: str, *, repeatable: bool
+    ) -> requests.Response:
         """Send a request, again where that may help, and return the last answer.
 
         A server that is too busy (429, 503) has refused the request, so it is sent again in any case. After a
@@ -104,6 +119,8 @@ class Pace:
         ----------
         request : callable
             Sends it once.
+        server : str
+            To which scheme, host and port. When it asks one thread to wait, all wait.
         repeatable : bool
             Whether the request does no harm if it takes effect twice.
 
@@ -111,9 +128,13 @@ class Pace:
         ------
         requests.RequestException
             What the last attempt ended with.
+        UnreachableError
+            The server did not answer the last requests, and is left alone.
         """
+        with self._lock:
+            breaker = self._breakers.get(server) or self._breaker(server)
         retry = Retrying(
-            sleep=self._wait,
+            sleep=self._sleep,
             stop=stop_after_attempt(self._manners.attempts),
             wait=self._pause,
             retry=retry_if_result(_is_refused)
@@ -121,29 +142,49 @@ class Pace:
             before_sleep=_forget,
             retry_error_callback=_outcome,
         )
-        return retry(self._once, request)
-
-    def _once(self, request: Callable[[], requests.Response]) -> requests.Response:
-        waits = [self._strain()]
-        with self._places:
-            if self._ceiling:
-                waits.append(self._ceiling.reserve())
-            if any(waits):
-                self._wait(max(waits))
-            response = request()
-        self._health = _number(response.headers.get("X-SharePointHealthScore"), self._health)
+        try:
+            response = retry(self._once, request, breaker)
+        except requests.RequestException as error:
+            if was_lost(error) or isinstance(error, requests.ConnectTimeout):
+                breaker.fail(type(error).__name__)
+            raise
+        if _is_refused(response):
+            breaker.fail(f"{response.status_code} {response.reason}")
+        else:
+            breaker.succeed()
         return response
+
+    def _breaker(self, server: str) -> Breaker:
+        manners = self._manners
+        breaker = Breaker(server, manners.longest_wait, manners.first_wait, self._clock)
+        self._breakers[server] = breaker
+        return breaker
+
+    def _once(self, request: Callable[[], requests.Response], breaker: Breaker) -> requests.Response:
+        with self._places:
+            breaker.check()
+            ceiling = self._ceiling.reserve() if self._ceiling else 0.0
+            self._sleep(max(breaker.remaining(), self._strain(), ceiling))
+            response = request()
+            self._health = _score(response.headers.get("X-SharePointHealthScore"), self._health)
+            if _is_refused(response):
+                breaker.hold(min(retry_after(response) or 0.0, self._manners.longest_wait))
+        return response
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self._wait(seconds)
 
     def _strain(self) -> float:
         """Return the seconds to leave a strained server alone; doubled with every point of its score."""
         beyond = self._health - self._manners.busy_health
-        if beyond < 0:
-            return 0.0
-        return min(self._manners.first_wait * 2.0**beyond, self._manners.longest_wait)
+        wait: float = self._manners.first_wait * 2.0**beyond
+        return min(wait, self._manners.longest_wait) if beyond >= 0 else 0.0
 
     def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds before the next attempt; what the server asks for is waited by every thread."""
         asked = None if state.outcome is None or state.outcome.failed else retry_after(state.outcome.result())
-        return self._backoff(state) if asked is None else min(asked, self._manners.longest_wait)
+        return 0.0 if asked else float(self._backoff(state))
 
 
 class _Ceiling:
@@ -188,13 +229,14 @@ def retry_after(response: requests.Response) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _number(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isdecimal() else otherwise
+def _score(text: str | None, otherwise: float) -> float:
+    """Return a health score; the highest is 10."""
+    return min(float(text), _WORST_HEALTH) if text and text.isdecimal() else otherwise
 
 
 def _is_refused(response: requests.Response) -> bool:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import ssl
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urljoin, urlsplit
+from xml.etree.ElementTree import Element, ParseError
 
 import requests
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 from urllib3.exceptions import MaxRetryError
 
 from kit import tls
@@ -22,6 +32,38 @@ from kit.errors import (
     UnreachableError,
 )
 
+_USER_INFO = re.compile(r"//[^/?#\s]*@")
+_LONGEST_STATEMENT = 300
+_BUSY = (UnreachableError, "the server is too busy or stopped", "try again later")
+_GATEWAY = (
+    UnreachableError,
+    "a proxy or load balancer got no answer from the server behind it",
+    "look at the farm's web servers",
+)
+_MEANINGS: Mapping[int, tuple[type[SourceError], str, str]] = MappingProxyType(
+    {
+        HTTPStatus.BAD_REQUEST: (
+            ProtocolError,
+            "the server cannot make sense of the request",
+            "check the address, then look the correlation id up in the farm's ULS log",
+        ),
+        HTTPStatus.NOT_FOUND: (
+            ProtocolError,
+            "there is nothing at that address",
+            "check that it is a SharePoint site's, managed path included",
+        ),
+        HTTPStatus.TOO_MANY_REQUESTS: _BUSY,
+        HTTPStatus.INTERNAL_SERVER_ERROR: (
+            ProtocolError,
+            "the server failed",
+            "look the correlation id up in the farm's ULS log",
+        ),
+        HTTPStatus.BAD_GATEWAY: _GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE: _BUSY,
+        HTTPStatus.GATEWAY_TIMEOUT: _GATEWAY,
+    }
+)
+_UNUSUAL = (ProtocolError, "a SharePoint service does not answer so", "check the address")
 _LOGIN_PATHS = ("/_login/", "/_trust/", "/_forms/", "/authenticate.aspx", "/accessdenied.aspx")
 
 
@@ -39,7 +81,8 @@ def refusal(response: requests.Response, account: str, *, signed_in: bool) -> So
         Windows accounts with 403 before any sign-in, which is no matter of rights.
     """
     status, trace = response.status_code, correlation(response)
-    what = f"{response.request.method} {response.url} as {account} gave {status} {response.reason}"
+    address = without_user_info(response.url)
+    what = f"{response.request.method} {address} as {account} gave {status} {response.reason}"
     login = login_page(response)
     if status == HTTPStatus.UNAUTHORIZED:
         return refused_sign_in(response, account)
@@ -52,9 +95,56 @@ def refusal(response: requests.Response, account: str, *, signed_in: bool) -> So
     if status == HTTPStatus.FORBIDDEN:
         cause, step = f"the account may not do this{trace}", "grant it the right, or use another"
         return RightsError(what, cause, step)
-    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-        return UnreachableError(what, f"the server is too busy or stopped{trace}", "try again later")
-    return ProtocolError(what, f"that is not a SharePoint service{trace}", "check the address")
+    if response.is_redirect:
+        target = without_user_info(urljoin(response.url, response.headers["Location"]))
+        cause, step = f"it is at {target}{trace}", f"give that address as url if {site(target)} is the site"
+        if target.startswith("https:") and response.url.startswith("http:"):
+            step = f"give that address as url, which begins with {site(target)}"
+        return ProtocolError(what, cause, step)
+    kind, cause, step = _MEANINGS.get(status, _UNUSUAL)
+    told = statement(response)
+    return kind(what, f"{cause}{f', and says {told!r}' if told else ''}{trace}", step)
+
+
+def statement(response: requests.Response) -> str:
+    """Return what a server says of its refusal: an OData error's message, or a SOAP fault's; else empty.
+
+    Examples
+    --------
+    >>> import io
+    >>> answer = requests.Response()
+    >>> answer.raw = io.BytesIO(b'{"error": {"code": "-1", "message": {"value": "The farm is read only."}}}')
+    >>> statement(answer)
+    'The farm is read only.'
+    """
+    content = response.content
+    text = _odata_message(content) or _xml_message(content)
+    return textwrap.shorten(without_user_info(text), _LONGEST_STATEMENT, placeholder="…")
+
+
+def _odata_message(content: bytes) -> str:
+    """Return the message in an OData error, verbose (3.0) or light; empty where there is none."""
+    try:
+        found: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    for name in ("error", "odata.error"):
+        error = found.get(name) if isinstance(found, dict) else None
+        message = error.get("message") if isinstance(error, dict) else None
+        text = message.get("value") if isinstance(message, dict) else message
+        if isinstance(text, str):
+            return text
+    return ""
+
+
+def _xml_message(content: bytes) -> str:
+    """Return the text of a SOAP fault or an Atom error; empty where there is none."""
+    try:
+        root: Element = fromstring(content)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return ""
+    names = (".//{*}errorstring", ".//faultstring", ".//{*}Reason/{*}Text", "./{*}message")
+    return next((text for name in names if (text := root.findtext(name))), "")
 
 
 def was_lost(error: BaseException) -> bool:
@@ -81,7 +171,8 @@ def failure(method: str, url: str, error: Exception, *, repeatable: bool) -> Kit
         Whether the request does no harm if it takes effect twice.
     """
     first = _first_failure(error)
-    reason = str(first) or type(first).__name__
+    reason = without_user_info(str(first)) or type(first).__name__
+    url = without_user_info(url)
     if was_lost(error) and not repeatable:
         what = f"{method} {url} may or may not have taken effect"
         return OutcomeUnknownError(what, reason, "read the value back before anything else")
@@ -92,7 +183,7 @@ def failure(method: str, url: str, error: Exception, *, repeatable: bool) -> Kit
         return UnreachableError(what, reason, "check the address, the network and the server")
     if isinstance(error, ValueError):
         what = f"address {url!r} cannot be asked"
-        return NotFoundError(what, str(error), "check where the address comes from")
+        return NotFoundError(what, reason, "check where the address comes from")
     what = f"the answer of {url} could not be read"
     return ProtocolError(what, reason, "repeat it, then look at the server")
 
@@ -106,6 +197,30 @@ def refused_sign_in(
     """Return the error for a sign-in that came to nothing."""
     what = f"sign-in to {site(response.url)} as {account} was refused"
     return SignInError(what, f"{cause}{correlation(response)}", next_step)
+
+
+@contextmanager
+def explained(response: requests.Response, subject: str) -> Iterator[None]:
+    """Add to an error about what an answer says where the answer came from, and its correlation id.
+
+    Parameters
+    ----------
+    response : requests.Response
+        The answer.
+    subject : str
+        What was asked, and where.
+
+    Raises
+    ------
+    ProtocolError
+        That is raised inside, so completed.
+    """
+    try:
+        yield
+    except ProtocolError as error:
+        trace = correlation(response)
+        cause = error.cause if trace in error.cause else f"{error.cause}{trace}"
+        raise ProtocolError(f"{subject}: {error.what}", cause, error.next_step) from error
 
 
 def login_page(response: requests.Response) -> str:
@@ -149,11 +264,22 @@ def site(url: str) -> str:
 
     Examples
     --------
-    >>> site("https://someone@portal:8443/a/b")
+    >>> site("https://someone@Portal:8443/a/b")
     'https://portal:8443'
     """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+def without_user_info(text: str) -> str:
+    """Return a text without the names and passwords in its addresses.
+
+    Examples
+    --------
+    >>> without_user_info("GET http://anna:secret@portal/a@b gave 404")
+    'GET http://portal/a@b gave 404'
+    """
+    return _USER_INFO.sub("//", text)
 
 
 def _first_failure(error: BaseException) -> BaseException:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
 
 from kit.errors import ProtocolError
-from kit.web import WebSession, correlation
+from kit.refusals import without_user_info
+from kit.web import WebSession, correlation, explained
+
+T = TypeVar("T")
 
 PEOPLE_MANAGER = "_api/SP.UserProfiles.PeopleManager"
 VERBOSE: Mapping[str, str] = MappingProxyType({"Accept": "application/json;odata=verbose"})
@@ -40,7 +43,26 @@ def read(web: WebSession, path: str, headers: Mapping[str, str] = VERBOSE) -> An
     SourceError
         It could not be read, or is no JSON.
     """
-    return _json(web.expect("GET", path, headers=headers))
+    return value(web, path, lambda found: found, headers)
+
+
+def value(
+    web: WebSession,
+    path: str,
+    interpret: Callable[[Any], T],
+    headers: Mapping[str, str] = VERBOSE,
+) -> T:
+    """Return what a function makes of the JSON at a path below the site.
+
+    Raises
+    ------
+    SourceError
+        It could not be read, is no JSON, or says nothing to the function.
+    """
+    response = web.expect("GET", path, headers=headers)
+    found = _json(response)
+    with explained(response, f"GET {without_user_info(response.url)}"):
+        return interpret(found)
 
 
 def write(
@@ -55,12 +77,13 @@ def write(
     OutcomeUnknownError
         No answer came.
     """
-    context = _json(web.expect("POST", "_api/contextinfo", headers=VERBOSE, data=b""))
+    response = web.expect("POST", "_api/contextinfo", headers=VERBOSE, data=b"")
     try:
-        digest = str(context["d"]["GetContextWebInformation"]["FormDigestValue"])
+        digest = str(_json(response)["d"]["GetContextWebInformation"]["FormDigestValue"])
     except (KeyError, TypeError) as error:
         what = f"{web.url}/_api/contextinfo gave no form digest"
-        raise ProtocolError(what, "the answer has another shape", "check the address") from error
+        cause = f"the answer has another shape{correlation(response)}"
+        raise ProtocolError(what, cause, "check the address") from error
     signed = {**VERBOSE, "X-RequestDigest": digest, **headers}
     return web.expect("POST", path, data=content, headers=signed, repeatable=False)
 
@@ -69,6 +92,6 @@ def _json(response: requests.Response) -> Any:  # noqa: ANN401 - any JSON may co
     try:
         return response.json()
     except ValueError as error:
-        what = f"the answer of {response.url} could not be read"
+        what = f"the answer of {without_user_info(response.url)} could not be read"
         cause = f"it is {response.headers.get('Content-Type', '')!r}, not JSON{correlation(response)}"
         raise ProtocolError(what, cause, "check the address") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import TypeVar
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape as escape_markup
 
@@ -12,7 +14,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from kit.errors import ProtocolError, RightsError
-from kit.web import WebSession, correlation
+from kit.web import WebSession, correlation, explained
+
+T = TypeVar("T")
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 ENVELOPE_12 = "http://www.w3.org/2003/05/soap-envelope"
@@ -153,6 +157,8 @@ class Client:
             repeatable=operation.startswith("Get"),
         )
         kind = response.headers.get("Content-Type", "")
+        if "xml" not in kind and response.status_code != HTTPStatus.OK:
+            raise self._web.refusal(response)
         if "xml" not in kind:
             what = f"{self._web.url}/{path} gave {response.status_code} with content type {kind!r}"
             cause = f"that is not a SharePoint service{correlation(response)}"
@@ -169,7 +175,8 @@ class Client:
         ProtocolError
             Another fault, or not the response to this operation.
         """
-        element = body(response.content)
+        with explained(response, f"{operation} at {self._web.url}"):
+            element = body(response.content)
         reason = fault(element)
         what = f"{operation} at {self._web.url} was refused"
         cause = f"{reason.rstrip('.')}{correlation(response)}"
@@ -195,8 +202,21 @@ class Client:
         ProtocolError
             There is none.
         """
-        result = self.call(service, operation, content).find(f"{{*}}{operation}Result")
+        return self.value(service, operation, lambda result: result, content)
+
+    def value(self, service: str, operation: str, read: Callable[[Element], T], content: str = "") -> T:
+        """Make a call and return what a function reads from the element with its result.
+
+        Raises
+        ------
+        ProtocolError
+            There is none, or the function cannot read it; with the address and the correlation id.
+        """
+        response = self.exchange(service, operation, content)
+        result = self.accept(response, operation).find(f"{{*}}{operation}Result")
         if result is None:
             what = f"{operation} at {self._web.url} gave no result"
-            raise ProtocolError(what, "the response is empty", "repeat it, then look in the farm's ULS log")
-        return result
+            cause = f"the response is empty{correlation(response)}"
+            raise ProtocolError(what, cause, "repeat it, then look in the farm's ULS log")
+        with explained(response, f"{operation} at {self._web.url}"):
+            return read(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 import threading
 import time
@@ -10,23 +9,24 @@ from collections.abc import Callable, Collection
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase
 from requests.utils import get_environ_proxies
 
-from kit import tls
-from kit.authentication import WindowsAuth, account, authentication
+from kit import bodies, tls
+from kit.authentication import BasicAuth, WindowsAuth, account, authentication
+from kit.bodies import pieces, read
 from kit.endpoint import Endpoint
-from kit.errors import ParameterError
+from kit.errors import OutcomeUnknownError, ParameterError, ProtocolError, SourceError, UnreachableError
 from kit.forms import FormsAuth
 from kit.manners import Manners, Pace
-from kit.refusals import correlation, failure, refusal
+from kit.refusals import correlation, explained, failure, refusal, site, without_user_info
+from kit.sites import Sites, same_site
 
-__all__ = ["Manners", "WebSession", "correlation", "same_site"]
+__all__ = ["Manners", "WebSession", "correlation", "explained", "pieces", "read", "same_site"]
 
 
 class WebSession:
@@ -42,8 +42,10 @@ class WebSession:
         `kit.authentication.authentication`.
     manners : Manners
         How many requests at once, how fast, and when again.
+    my_site : str
+        Address of the My Site host, if that is another; the account signs in there, too.
     hosts : collection of str
-        Names of hosts that the account may sign in to besides the site's own; see `same_site`.
+        Names of further hosts that the account may sign in to; see `kit.sites.same_site`.
     use_proxy : bool
         Whether the proxy of the environment or the system is used.
     transport : BaseAdapter or None
@@ -54,7 +56,7 @@ class WebSession:
     Raises
     ------
     ParameterError
-        The address, ``auth`` or ``ca_file`` cannot be used.
+        An address, a host's name, ``auth`` or ``ca_file`` cannot be used.
     CertificateError
         ``ca_file`` holds no certificates.
     """
@@ -64,12 +66,14 @@ class WebSession:
         endpoint: Endpoint,
         *,
         manners: Manners = Manners(),  # noqa: B008 - frozen
+        my_site: str = "",
         hosts: Collection[str] = (),
         use_proxy: bool = False,
         transport: BaseAdapter | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = _checked(endpoint.url)
+        self._sites = Sites(endpoint.url, my_site, hosts)
+        self.url = self._sites.url
         ca_file = endpoint.ca_file
         if ca_file and not ca_file.is_file():
             what = f"ca_file {str(ca_file)!r} cannot be used"
@@ -77,10 +81,10 @@ class WebSession:
         self._account = account(endpoint)
         self._auth = authentication(endpoint)
         self._timeout = endpoint.timeout
+        self.deadline = bodies.deadline(endpoint.timeout)
         self._verify = endpoint.verify_tls
         self._context = tls.context(endpoint)
         self._pace = Pace(manners, wait)
-        self._hosts = {host.lower() for host in hosts}
         self._use_proxy = use_proxy
         self._transport = transport
         self._threads = threading.local()
@@ -113,27 +117,32 @@ class WebSession:
         CertificateError
             The server's certificate is not trusted.
         UnreachableError
-            No connection, or it was lost, or nothing came in time.
+            No connection, or it was lost, or nothing came in time, or too many requests before had no answer.
         OutcomeUnknownError
             The same, after a request that is not repeatable may have reached the server.
         SignInError
-            The server broke off the sign-in.
+            The server broke off the sign-in, or has refused the account before.
         NotFoundError
             The address is not one.
         ProtocolError
-            The answer is garbled.
+            The answer is garbled, or longer than `kit.bodies.LIMIT`.
         """
+        url, streamed = without_user_info(url), options.pop("stream", False)
         sent = {
             "timeout": self._timeout,
             "allow_redirects": False,
             "proxies": get_environ_proxies(url) if self._use_proxy else {},
             **options,
         }
+
+        def attempt() -> requests.Response:
+            response = self._session().request(method, url, auth=self._auth_for(url), stream=True, **sent)
+            if not streamed:
+                _load(response, sent["timeout"], repeatable=repeatable)
+            return response
+
         try:
-            return self._pace.send(
-                lambda: self._session().request(method, url, auth=self._auth_for(url), **sent),
-                repeatable=repeatable,
-            )
+            return self._pace.send(attempt, site(url), repeatable=repeatable)
         except (requests.RequestException, ValueError, ssl.SSLError) as error:
             raise failure(method, url, error, repeatable=repeatable) from error
 
@@ -149,8 +158,16 @@ class WebSession:
         response = self.send(method, url, **options)
         if response.status_code == HTTPStatus.OK or response.status_code in also:
             return response
-        signed_in = not isinstance(self._auth, WindowsAuth) or self._auth.has_signed_in(url)
-        raise refusal(response, self._account, signed_in=signed_in)
+        raise self.refusal(response)
+
+    def refusal(self, response: requests.Response) -> SourceError:
+        """Return the error that an unwanted answer stands for."""
+        signed_in = not isinstance(self._auth, WindowsAuth) or self._auth.has_signed_in(response.url)
+        return refusal(response, self._account, signed_in=signed_in)
+
+    def is_own(self, url: str) -> bool:
+        """Say whether an address is on the site's own server or the My Site host, port included."""
+        return self._sites.owns(url)
 
     def close(self) -> None:
         """Close every connection of every thread."""
@@ -159,12 +176,8 @@ class WebSession:
 
     def _auth_for(self, url: str) -> AuthBase | None:
         """Return what signs in to an address: nothing for a host that the password is not for."""
-        host = urlsplit(url).hostname or ""
-        downgraded = self.url.startswith("https:") and not url.startswith("https:")
-        in_the_clear = downgraded and isinstance(self._auth, (HTTPBasicAuth, FormsAuth))
-        if in_the_clear or not (same_site(self.url, url) or host in self._hosts):
-            return None
-        return self._auth
+        in_the_clear = not url.lower().startswith("https:") and isinstance(self._auth, (BasicAuth, FormsAuth))
+        return self._auth if self._sites.trusts(url) and not in_the_clear else None
 
     def _session(self) -> requests.Session:
         """Return this thread's session."""
@@ -209,42 +222,12 @@ class _Adapter(HTTPAdapter):
         """Leave all checks to the context."""
 
 
-def same_site(home: str, url: str) -> bool:
-    """Say whether an address belongs to the site that the password is for.
-
-    That is the same host, or one in the same DNS domain, as a My Site host is to its portal. Anyone can put a
-    foreign address into a profile; signing in there would hand the account's NTLM response to a stranger.
-
-    Examples
-    --------
-    >>> same_site("https://portal.contoso.example", "https://my.contoso.example/a.jpg")
-    True
-    >>> same_site("https://portal.contoso.example", "https://portal.fabrikam.example")
-    False
-    >>> same_site("https://10.0.0.1", "https://11.0.0.1")
-    False
-    """
-    first, second = urlsplit(home).hostname or "", urlsplit(url).hostname or ""
-    return first == second or "" != _dns_domain(first) == _dns_domain(second)
-
-
-def _dns_domain(host: str) -> str:
-    """Return a host's domain; empty for an IP address and for what is directly below a top-level domain."""
+def _load(response: requests.Response, timeout: float, *, repeatable: bool) -> None:
+    """Read an answer whole; without that, nobody knows what a request did that is not repeatable."""
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        domain = host.partition(".")[2]
-        return domain if "." in domain else ""
-    return ""
-
-
-def _checked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        what = f"url {url!r} cannot be used"
-        raise ParameterError(what, "it is not an http:// or https:// address", "give the site's address")
-    return url.rstrip("/")
+        bodies.load(response, timeout)
+    except (UnreachableError, ProtocolError) as error:
+        if repeatable:
+            raise
+        what = f"{response.request.method} {response.url} may or may not have taken effect"
+        raise OutcomeUnknownError(what, error.cause, "read the value back before anything else") from error

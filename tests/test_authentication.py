@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -6,8 +7,12 @@ import pytest
 from spnego.channel_bindings import GssChannelBindings
 from web_server import ANNA, CORRELATION, client, running, running_tls
 
-from kit.errors import ParameterError, RightsError, SignInError
+from kit.errors import ParameterError, RightsError, SignInError, UnreachableError
+from kit.lab.credentials import Credentials
+from kit.lab.domain import Account, Domain
 from kit.lab.forms import FormsZone, SamlZone
+from kit.lab.ntlm import WINDOWS_SCHEMES
+from kit.lockout import MOST_REFUSALS
 from kit.refusals import is_login_page, login_page
 
 
@@ -18,11 +23,36 @@ def server():
 
 
 @pytest.fixture
-def forms():
-    """Run a zone with forms sign-in only."""
-    with running(schemes=()) as started:
+def forms(tmp_path, monkeypatch):
+    """Run a zone with forms sign-in only, whose certificate the system trusts."""
+    with running_tls(tmp_path, ()) as (started, issued):
+        monkeypatch.setenv("SSL_CERT_FILE", str(issued.ca_file))
         started.zone = FormsZone(started.credentials, started.url)
         yield started
+
+
+def logins(forms):
+    """Count the calls of Login."""
+    return sum(headers.get("SOAPAction", "").endswith('/Login"') for headers in forms.headers)
+
+
+def answers_to_challenges(server):
+    """Count the NTLM messages that hold a proof of the password."""
+    sent = [headers.get("Authorization", "").partition(" ")[2] for headers in server.headers]
+    return sum(base64.b64decode(token).startswith(b"NTLMSSP\0\3") for token in sent)
+
+
+def refusals(session, url, times):
+    """Return what so many requests of four threads end with: a status, or the words of the error."""
+
+    def ask(_):
+        try:
+            return session.send("GET", url).status_code
+        except SignInError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(ask, range(times)))
 
 
 # Windows sign-in
@@ -148,9 +178,10 @@ def test_basic_sign_in_over_tls(tmp_path):
         assert session.expect("GET", "").text == ANNA
 
 
-def test_basic_sign_in_without_tls_is_refused_by_name():
-    with pytest.raises(ParameterError, match=r"'basic'.*in the clear"):
-        client("http://portal", "basic")
+@pytest.mark.parametrize("auth", ["basic", "forms"])
+def test_a_password_is_not_sent_without_tls(auth):
+    with pytest.raises(ParameterError, match=rf"'{auth}' cannot be used at 'http://portal'.*in the clear"):
+        client("http://portal", auth)
 
 
 def test_basic_sign_in_does_not_follow_to_an_address_without_tls(tmp_path):
@@ -200,9 +231,10 @@ def test_a_wrong_password_in_a_form_is_refused(forms):
         session.expect("GET", "")
 
 
-def test_forms_sign_in_to_a_windows_zone_is_refused(server):
+def test_forms_sign_in_to_a_windows_zone_is_refused(forms):
+    forms.zone, forms.schemes = None, WINDOWS_SCHEMES
     with (
-        client(server.url, "forms") as session,
+        client(forms.url, "forms") as session,
         pytest.raises(SignInError, match="does not sign in by forms"),
     ):
         session.expect("GET", "")
@@ -231,11 +263,11 @@ def test_the_header_asks_a_mixed_zone_for_windows_sign_in(server):
         assert session.expect("GET", "").text == ANNA
 
 
-def test_forms_sign_in_to_a_mixed_zone(server):
-    server.zone = FormsZone(server.credentials, server.url)
-    with client(server.url, "forms") as session:
+def test_forms_sign_in_to_a_mixed_zone(forms):
+    forms.schemes = WINDOWS_SCHEMES
+    with client(forms.url, "forms") as session:
         assert session.expect("GET", "").text == ANNA
-    assert not any("X-FORMS_BASED_AUTH_ACCEPTED" in headers for headers in server.headers)
+    assert not any("X-FORMS_BASED_AUTH_ACCEPTED" in headers for headers in forms.headers)
 
 
 def test_a_redirect_to_a_login_page_is_a_sign_in_error(forms):
@@ -281,6 +313,99 @@ def test_missing_rights_are_not_taken_for_a_saml_zone(server):
 )
 def test_what_is_a_login_page(url, verdict):
     assert is_login_page(url) is verdict
+
+
+# Once refused
+
+
+def test_a_refused_password_is_tried_once_by_all_threads_together(server):
+    with client(server.url, password="wrong") as session:
+        said = refusals(session, server.url, 60)
+    assert (answers_to_challenges(server), said.count(401)) == (1, 1)
+    assert all("lest the account be locked" in words for words in said if words != 401)
+
+
+def test_a_refusal_is_remembered_with_its_cause(server):
+    with client(server.url, password="wrong") as session:
+        session.send("GET", server.url)
+        asked = len(server.headers)
+        with pytest.raises(SignInError, match=f"name or password is wrong.*{CORRELATION}.*not tried again"):
+            session.expect("GET", "")
+    assert len(server.headers) == asked
+
+
+def test_a_password_that_is_changed_meanwhile_is_tried_three_times_more(server):
+    with client(server.url) as session:
+        session.expect("GET", "")
+        server.close_connections()
+        server.credentials.close()
+        server.credentials = Credentials(Domain(), (Account("anna", "another"),))
+        said = [session.send("GET", server.url).status_code]
+        said += refusals(session, server.url, 5)
+    assert (answers_to_challenges(server), said.count(401)) == (1 + MOST_REFUSALS, MOST_REFUSALS)
+
+
+def test_one_file_that_refuses_the_account_is_not_the_sites_refusal(server):
+    with client(server.url) as session:
+        session.expect("GET", "")
+        challenge = {"WWW-Authenticate": "NTLM"}
+        server.troubles.add("/guarded", "status", times=None, status=401, headers=challenge)
+        for _ in range(MOST_REFUSALS + 1):
+            assert session.send("GET", f"{server.url}/guarded").status_code == 401
+            assert session.expect("GET", "").text == ANNA
+
+
+def test_a_refusal_at_one_server_is_none_at_another(server):
+    with running(accounts=()) as other, client(server.url, my_site=other.url) as session:
+        assert session.send("GET", other.url).status_code == 401
+        assert session.expect("GET", "").text == ANNA
+
+
+def test_a_refused_form_is_sent_once_by_all_threads_together(forms):
+    with client(forms.url, "forms", "wrong") as session:
+        said = refusals(session, forms.url, 50)
+    assert (logins(forms), sum("name or password is wrong" in words for words in said)) == (1, 50)
+
+
+def test_a_busy_form_is_no_refusal(forms):
+    forms.zone.busy = 1
+    with client(forms.url, "forms") as session:
+        with pytest.raises(UnreachableError, match="too busy"):
+            session.expect("GET", "")
+        assert session.expect("GET", "").text == ANNA
+
+
+def test_a_refused_basic_sign_in_is_tried_once_by_all_threads_together(tmp_path):
+    with (
+        running_tls(tmp_path, ["Basic"]) as (server, issued),
+        client(server.url, "basic", "wrong", ca_file=issued.ca_file) as session,
+    ):
+        said = refusals(session, server.url, 20)
+    sent = sum("Authorization" in headers for headers in server.headers)
+    assert (sent, said.count(401)) == (1, 1)
+
+
+# A connection that is not kept
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_sign_in_that_loses_its_connection_is_no_wrong_password(server, announced):
+    server.troubles.add("*", "hang_up", times=None, announced=announced)
+    with (
+        client(server.url) as session,
+        pytest.raises(
+            UnreachableError, match=f"connection was not kept: a proxy or load balancer.*{CORRELATION}"
+        ),
+    ):
+        session.expect("GET", "")
+
+
+def test_a_lost_connection_is_no_refusal_of_the_account(server):
+    server.troubles.add("*", "hang_up")
+    with client(server.url) as session:
+        with pytest.raises(UnreachableError, match="could not be completed"):
+            session.expect("GET", "")
+        assert session.expect("GET", "").text == ANNA
 
 
 # Kinds

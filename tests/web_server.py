@@ -47,7 +47,7 @@ class EchoServer(Server):
         self.most_at_once = 0
         self.meeting = None
         self._at_once = 0
-        self._counting = threading.Lock()
+        self._counting = threading.Condition()
 
     def take_effect(self, path):
         """Remember a request, and hold it until the meeting is complete, if there is one."""
@@ -55,10 +55,16 @@ class EchoServer(Server):
             self.paths.append(path)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+            self._counting.notify_all()
         if self.meeting:
             self.meeting.wait(timeout=5)
         with self._counting:
             self._at_once -= 1
+
+    def comes_to(self, count, timeout):
+        """Wait until so many requests are under way at once, and say whether that has come."""
+        with self._counting:
+            return self._counting.wait_for(lambda: self._at_once >= count, timeout)
 
 
 @contextlib.contextmanager

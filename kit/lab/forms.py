@@ -47,11 +47,17 @@ class FormsZone:
         Who may sign in.
     url : str
         The web application's address.
+
+    Attributes
+    ----------
+    busy : int
+        How many calls of Login are still to be refused because the server is too busy.
     """
 
     def __init__(self, credentials: Credentials, url: str) -> None:
         self._credentials = credentials
         self._url = url
+        self.busy = 0
         self._tickets: dict[str, str] = {}
 
     def user(self, headers: Message) -> str:
@@ -111,6 +117,9 @@ class FormsZone:
         cookie = ""
         if operation == "Mode":
             result = "Forms"
+        elif operation == "Login" and self.busy:
+            self.busy -= 1
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE)
         elif operation == "Login":
             result, cookie = self._login(element)
         else:

@@ -257,6 +257,7 @@ class NTLMHandler(BaseHTTPRequestHandler):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Send one whole answer; a HEAD request gets its headers only."""
+        hanging_up = self._is_hanging_up(status)
         self.send_response(status)
         trouble, self._trouble = self._trouble, None
         details = trouble.details if trouble else {}
@@ -277,6 +278,15 @@ class NTLMHandler(BaseHTTPRequestHandler):
             self.close_connection = True
         if self.command != "HEAD":
             self.wfile.write(content)
+        self.close_connection |= hanging_up
+
+    def _is_hanging_up(self, status: int) -> bool:
+        """Say whether the connection of a sign-in is to end too early, and announce that if due."""
+        if status != HTTPStatus.UNAUTHORIZED or not self._token:
+            return False
+        trouble = self.server.troubles.take(unquote(urlsplit(self.path).path), "", signing_in=True)
+        self.close_connection |= bool(trouble and trouble.details["announced"])
+        return trouble is not None
 
     def end_headers(self) -> None:
         """Add the security token that is due, also to the answer that completes the sign-in."""

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
-Kind = Literal["status", "headers", "reset", "delay", "truncate", "die_after"]
+Kind = Literal["status", "headers", "reset", "delay", "truncate", "die_after", "hang_up"]
 
 # What each kind may be told, and what it does when it is not told.
 _DETAILS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
@@ -20,6 +20,7 @@ _DETAILS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
         "delay": {"seconds": 1.0},
         "truncate": {"bytes": 0},
         "die_after": {"responses": 0},
+        "hang_up": {"announced": True},
     }
 )
 
@@ -70,7 +71,7 @@ class Troubles:
         account: str = "",
         **details: Any,  # noqa: ANN401 - each kind has details of its own
     ) -> None:
-        r"""Make trouble for requests that have got past the sign-in.
+        r"""Make trouble for requests that have got past the sign-in, or are in it.
 
         Parameters
         ----------
@@ -83,6 +84,7 @@ class Troubles:
             - ``delay``: the answer comes after so many ``seconds``.
             - ``truncate``: the request takes effect, its answer's body breaks off after so many ``bytes``.
             - ``die_after``: the server dies when so many ``responses`` have been sent.
+            - ``hang_up``: a sign-in's connection is closed before its last message, ``announced`` or not.
         times : int or None
             How many requests it meets; None for every one. Trouble added first is used up first.
         **details
@@ -113,11 +115,11 @@ class Troubles:
         for score in scores:
             self.add("*", "headers", headers={"X-SharePointHealthScore": str(score)})
 
-    def take(self, path: str, account: str) -> Trouble | None:
+    def take(self, path: str, account: str, *, signing_in: bool = False) -> Trouble | None:
         """Return the trouble that a request meets, and count it."""
         with self._lock:
             for trouble in self._due:
-                if not trouble.concerns(path, account):
+                if not trouble.concerns(path, account) or signing_in != (trouble.kind == "hang_up"):
                     continue
                 if trouble.details.get("responses"):
                     trouble.details["responses"] -= 1
