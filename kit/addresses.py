@@ -7,6 +7,9 @@ My Site host, which may lie under a managed path, on another host or in another 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from kit.errors import NotFoundError, ParameterError
@@ -19,6 +22,68 @@ _PLACEHOLDER = re.compile(r"/_layouts/(?:\d+/)?(?:images/PersonPlaceholder|userp
 _CACHE_BUSTER = re.compile(r"t=\d*")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_USER_INFO = re.compile(r"//[^/?#]*@")
+_LONGEST_LABEL = 63  # RFC 1035 2.3.4
+_LONGEST_SHOWN = 200
+# The text of Python's own error can hold a password.
+_MALFORMED = "its host or port is malformed"
+
+
+class Place(NamedTuple):
+    """Where a picture is, as far as its address tells.
+
+    Parameters
+    ----------
+    origin : str
+        Scheme, host and port; empty for a relative address.
+    folder : str
+        In plain text; its language is that of the My Site host.
+    form : str
+        ``thumbnail``, ``imported`` (see `is_imported`), ``placeholder`` (see `is_placeholder_address`),
+        ``other``, or ``unusable`` for what cannot be asked at all.
+    """
+
+    origin: str
+    folder: str
+    form: str
+
+
+def of_picture(url: str, base: str) -> str:
+    r"""Return the address to ask for the picture that a profile names; see `absolute`.
+
+    Parameters
+    ----------
+    url : str
+        ``PictureURL``: absolute, or relative as it is after an import from Active Directory.
+    base : str
+        The My Site host.
+
+    Raises
+    ------
+    NotFoundError
+        It is no ``http://`` or ``https://`` address, or names no host or no file. Taken for a relative
+        address, such a text would lead to a page of the site instead.
+
+    Examples
+    --------
+    >>> of_picture(" /User Photos/anna.jpg ", "https://my.contoso.example/")
+    'https://my.contoso.example/User%20Photos/anna.jpg'
+    >>> of_picture(r"\\server\a.jpg", "https://my.contoso.example/")
+    Traceback (most recent call last):
+    kit.errors.NotFoundError: address '\\\\server\\a.jpg' cannot be asked: it is a file server's path; ...
+    """
+    bare = url.strip()
+    if bare.startswith("\\\\"):
+        raise _unusable(url, "it is a file server's path")
+    try:
+        parts = urlsplit(bare)
+    except ValueError as error:
+        raise _unusable(url, _MALFORMED) from error
+    if (parts.scheme in _DEFAULT_PORTS or bare.startswith("//")) and not parts.netloc:
+        raise _unusable(url, "it names no host")
+    if not parts.path.strip("/"):
+        raise _unusable(url, "it names no file")
+    return absolute(bare, base)
 
 
 def absolute(url: str, base: str) -> str:
@@ -30,7 +95,7 @@ def absolute(url: str, base: str) -> str:
     Parameters
     ----------
     url : str
-        ``PictureURL``: absolute, or relative as it is after an import from Active Directory.
+        Absolute or relative.
     base : str
         What a relative address is relative to; with a slash at its end, the site it names.
 
@@ -47,11 +112,14 @@ def absolute(url: str, base: str) -> str:
     try:
         parts = urlsplit(urljoin(base, url.strip()))
         usable = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0
+        labels = (parts.hostname or "").removesuffix(".").split(".")
         path, query = _encoded(parts.path), _encoded(parts.query)
     except ValueError as error:
-        raise _unusable(url, str(error)) from error
+        raise _unusable(url, _MALFORMED) from error
     if not usable:
         raise _unusable(url, "it is not an http:// or https:// address")
+    if not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
+        raise _unusable(url, f"its host has a part that is empty or longer than {_LONGEST_LABEL} characters")
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path or "/", query, ""))
 
 
@@ -134,6 +202,40 @@ def folder(url: str) -> str:
     return unquote(urlsplit(url).path.rpartition("/")[0])
 
 
+def origins(urls: Iterable[str]) -> Counter[Place]:
+    """Count pictures by where they are: which hosts, and which of the folders whose names have a language.
+
+    Parameters
+    ----------
+    urls : iterable of str
+        ``PictureURL`` of profiles; blank ones are left out.
+
+    Examples
+    --------
+    >>> library = "https://my/User%20Photos/Profilbilder"
+    >>> found = origins([f"{library}/C_anna_MThumb.jpg", f"{library}/C_berta_MThumb.jpg?t=1", "", "file:///a.jpg"])
+    >>> for place, pictures in found.most_common():
+    ...     print(pictures, *place)
+    2 https://my /User Photos/Profilbilder thumbnail
+    1   unusable
+    """
+    return Counter(_place(url) for url in urls if url.strip())
+
+
+def shown(url: str) -> str:
+    """Return an address as it may be shown and logged: without user name, password, query and fragment.
+
+    Examples
+    --------
+    >>> shown("https://anna:secret@my/User%20Photos/anna.jpg?token=1")
+    'https://my/User%20Photos/anna.jpg?...'
+    """
+    path = _USER_INFO.sub("//", re.split("[?#]", url, maxsplit=1)[0])
+    kept = path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}..."
+    mark = re.search("[?#]", url)
+    return f"{kept}{mark[0]}..." if mark else kept
+
+
 def is_imported(url: str) -> bool:
     """Say whether an address is that of a file as the profile import leaves it, without thumbnails.
 
@@ -163,5 +265,20 @@ def _encoded(text: str) -> str:
 
 
 def _unusable(url: str, cause: str) -> NotFoundError:
-    what = f"address {url!r} cannot be asked"
+    what = f"address {shown(url)!r} cannot be asked"
     return NotFoundError(what, cause, "correct the profile's PictureURL")
+
+
+def _place(url: str) -> Place:
+    relative_to = "http://relative/"
+    try:
+        address = of_picture(url, relative_to)
+    except NotFoundError:
+        return Place("", "", "unusable")
+    own = urlsplit(url.strip())
+    form = "thumbnail" if _THUMBNAIL.search(address) else "imported" if is_imported(address) else "other"
+    return Place(
+        origin(address) if own.netloc else "",
+        folder(address),
+        "placeholder" if is_placeholder_address(address) else form,
+    )

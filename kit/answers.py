@@ -10,7 +10,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from kit.addresses import is_placeholder_address
+from kit.addresses import is_placeholder_address, shown
 from kit.decoder import name_what_it_is
 from kit.pictures import UNVERSIONED, Picture, Version, http_time
 from kit.signatures import image_format_of, is_whole
@@ -27,17 +27,27 @@ _SIGN_IN_PAGE = re.compile(
 )
 _FORMS_HEADERS = ("X-Forms_Based_Auth_Required", "X-Forms_Based_Auth_Return_Url")
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-_BUSY = ("unreachable", "The server is too busy or stopped")
-_STATUSES: Mapping[int, tuple[str, str]] = MappingProxyType(
+_UPLOAD = "have the picture uploaded again"
+_GRANT = "give it Full Read on the My Site web application by a user policy"
+_OTHER_ZONE = "set sharepoint.auth to forms, or name a zone with Windows sign-in"
+_LOOK = "open the address in a browser as this account"
+_DENIED = ("forbidden", "the account may not read the file", _GRANT)
+_MISSING = ("missing", "there is no such file", f"{_UPLOAD}, or correct the profile's PictureURL")
+_BUSY = ("unreachable", "the server is too busy or stopped", "try again later")
+_STATUSES: Mapping[int, tuple[str, str, str]] = MappingProxyType(
     {
-        **dict.fromkeys((301, 302, 303, 307, 308), ("not_an_image", "One redirection leads to the next")),
-        HTTPStatus.UNAUTHORIZED: ("forbidden", "The account was refused, or is not meant for that host"),
-        HTTPStatus.FORBIDDEN: ("forbidden", "The account may not read the file"),
-        **dict.fromkeys(_GONE, ("missing", "There is no file at the address")),
+        HTTPStatus.UNAUTHORIZED: (
+            "forbidden",
+            "the host does not take the account, or the account does not sign in there",
+            "name the host in sharepoint.hosts if it may have the account's password",
+        ),
+        HTTPStatus.FORBIDDEN: _DENIED,
+        **dict.fromkeys(_GONE, _MISSING),
         HTTPStatus.TOO_MANY_REQUESTS: _BUSY,
         HTTPStatus.SERVICE_UNAVAILABLE: _BUSY,
     }
 )
+_REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class Answer:
     body : bytes
         What was read of it.
     interruption : str
-        Why the body ended before its end; empty if it did not.
+        How a lost connection ended the body; empty if it came whole.
     oversize : bool
         Whether reading was given up because the body is too long.
     known : Version
@@ -117,10 +127,9 @@ def judge(answer: Answer) -> Picture:
     versions = {"image": answer.version, "not_modified": answer.known}
     whole = answer.status == HTTPStatus.OK and not answer.interruption and not answer.oversize
     turned_away = answer.was_denied or answer.sign_in_address
-    trace = "" if kind in versions else answer.correlation
     return Picture(
         kind=kind,
-        detail=f"{detail}{trace}.",
+        detail=detail,
         url=answer.url,
         status=answer.status,
         content=answer.body if whole and (kind == "image" or not turned_away) else None,
@@ -129,37 +138,56 @@ def judge(answer: Answer) -> Picture:
     )
 
 
+def _trouble(answer: Answer, kind: str, gave: str, cause: str, step: str) -> tuple[str, str]:
+    """Return a kind, and the sentence for it: the address and what it gave, the cause, what to do."""
+    first, last = answer.addresses[0], answer.addresses[-1]
+    where = shown(first) if first == last else f"{shown(first)}, which leads to {shown(last)},"
+    return kind, f"{where} gave {gave}: {cause}{answer.correlation}; {step}."
+
+
 def _status(answer: Answer) -> tuple[str, str]:
     """Judge an answer that is not a 200."""
     status = answer.status
     if status == HTTPStatus.NOT_MODIFIED and answer.known.url:
-        return "not_modified", "The file is still the version that is held"
+        return "not_modified", "The file is still the version that is held."
+    gave = f"HTTP {status}"
     forms = next((answer.headers[name] for name in _FORMS_HEADERS if name in answer.headers), "")
     sign_in = forms or answer.sign_in_address
     if sign_in and status not in _GONE:
-        kind, detail = "login_page", f"The zone wants a sign-in by a form, at {sign_in}"
-    elif answer.was_denied:
-        kind, detail = _STATUSES[HTTPStatus.FORBIDDEN]
-    else:
-        kind, detail = _STATUSES.get(status, ("not_an_image", "The server gave no file"))
-    return kind, f"{detail} (HTTP {status})"
+        cause = f"the zone wants a sign-in by a form, at {shown(sign_in)}"
+        return _trouble(answer, "login_page", gave, cause, _OTHER_ZONE)
+    if answer.was_denied:
+        return _trouble(answer, _DENIED[0], gave, *_DENIED[1:])
+    if status in _REDIRECTIONS:
+        return _trouble(answer, "not_an_image", gave, _redirection(answer), f"{_LOOK} and see where it ends")
+    step = f"{_LOOK}, then look at the web server's log"
+    kind, cause, step = _STATUSES.get(status, ("not_an_image", "that is no file", step))
+    return _trouble(answer, kind, gave, cause, step)
+
+
+def _redirection(answer: Answer) -> str:
+    """Say why a redirection was not followed."""
+    target = answer.headers.get("Location", "")
+    return f"one redirection leads to the next, now to {shown(target)}" if target else "it names no target"
 
 
 def _body(answer: Answer) -> tuple[str, str]:
     """Judge the body of a 200."""
     body, size = answer.body, f"{len(answer.body):,} bytes"
     if answer.oversize:
-        return "oversize", f"The body is longer than {size}, where reading was given up"
+        return _trouble(answer, "oversize", f"more than {size}", "reading was given up there", _UPLOAD)
     if answer.interruption:
-        return "truncated", f"The body did not come whole: {answer.interruption}"
+        cause, step = f"the connection was lost or fell silent, {answer.interruption}", "read it again"
+        return _trouble(answer, "truncated", "a part of a file", cause, step)
     if not body:
-        return "empty", "The file has 0 bytes"
+        return _trouble(answer, "empty", "0 bytes", "the file is empty", _UPLOAD)
     image_format = image_format_of(body)
     if not image_format:
         return _other(answer)
     if not is_whole(image_format, body):
-        return "truncated", f"The {image_format} of {size} has no end"
-    return "image", f"{image_format} of {size}{_oddity(answer, image_format)}"
+        gave = f"a {image_format} of {size} without an end"
+        return _trouble(answer, "truncated", gave, "the stored file is damaged", _UPLOAD)
+    return "image", f"{image_format} of {size}{_oddity(answer, image_format)}."
 
 
 def _other(answer: Answer) -> tuple[str, str]:
@@ -167,12 +195,13 @@ def _other(answer: Answer) -> tuple[str, str]:
     body = answer.body
     found = name_what_it_is(body) or f"{len(body):,} bytes, beginning with {body[:4].hex(' ')}"
     if answer.was_denied:
-        return "forbidden", f"The account may not read the file: {found}, at {answer.url}"
+        return _trouble(answer, _DENIED[0], found, *_DENIED[1:])
     if answer.sign_in_address:
-        return "login_page", f"The address leads to the sign-in page {answer.sign_in_address}: {found}"
+        cause = f"the address leads to the sign-in page {shown(answer.sign_in_address)}"
+        return _trouble(answer, "login_page", found, cause, _OTHER_ZONE)
     if "HTML" in found and _SIGN_IN_PAGE.search(body):
-        return "login_page", f"A sign-in page came in the picture's place: {found}"
-    return "not_an_image", f"What came is no picture: {found}"
+        return _trouble(answer, "login_page", found, "that page is for signing in", _OTHER_ZONE)
+    return _trouble(answer, "not_an_image", found, "that is no picture", _LOOK)
 
 
 def _oddity(answer: Answer, image_format: str) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from contextlib import closing
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import requests
-from requests.adapters import BaseAdapter
 
 from kit import rest, search, soap
 from kit.changes import ChangeLog
-from kit.endpoint import Endpoint
 from kit.errors import (
     CertificateError,
     ProtocolError,
@@ -24,6 +22,7 @@ from kit.errors import (
     UnreachableError,
 )
 from kit.profiles import Profile, claim
+from kit.refusals import login_page
 from kit.walk import SERVICE, walk
 from kit.web import WebSession
 
@@ -103,17 +102,15 @@ def product(version: str) -> str:
     return f"SharePoint {next(name for first, name in _GENERATIONS if build >= first)}"
 
 
-def probe(web: WebSession, endpoint: Endpoint, transport: BaseAdapter | None = None) -> Capabilities:
+def probe(web: WebSession, stranger: WebSession) -> Capabilities:
     """Ask a server what it offers; nothing is written.
 
     Parameters
     ----------
     web : WebSession
         The signed-in session.
-    endpoint : Endpoint
-        Where it goes; asked once more without signing in, for the kinds of sign-in.
-    transport : BaseAdapter or None
-        As in `WebSession`.
+    stranger : WebSession
+        One of the same site that does not sign in, to be offered the kinds of sign-in.
 
     Raises
     ------
@@ -121,8 +118,8 @@ def probe(web: WebSession, endpoint: Endpoint, transport: BaseAdapter | None = N
         The server cannot be reached, its certificate is not trusted, it refuses the account, or it is no
         SharePoint server.
     """
-    response = web.expect("GET", "_api/web", headers=rest.VERBOSE)
-    version = response.headers.get(_VERSION_HEADER, "").strip()
+    version = web.expect("GET", "_api/web", headers=rest.VERBOSE).headers.get(_VERSION_HEADER, "").strip()
+    zone = _zone(web, stranger)
     client = soap.Client(web)
     sample: list[Profile] = []
     offers = {
@@ -137,7 +134,7 @@ def probe(web: WebSession, endpoint: Endpoint, transport: BaseAdapter | None = N
         version=version,
         product=product(version),
         my_site_host=_my_site_host(web, sample[0].account_name if sample else ""),
-        zone=_zone(web, response, endpoint, transport),
+        zone=zone,
         offers=MappingProxyType(offers),
     )
 
@@ -182,19 +179,17 @@ def _my_site_host(web: WebSession, somebody: str) -> str:
     return ""
 
 
-def _zone(
-    web: WebSession, response: requests.Response, endpoint: Endpoint, transport: BaseAdapter | None
-) -> Zone:
-    user = rest.read(web, "_api/web/currentuser")
-    anonymous = replace(endpoint, username="", password="", auth="none")
+def _zone(web: WebSession, stranger: WebSession) -> Zone:
+    site, user = rest.read(web, "_api/web"), rest.read(web, "_api/web/currentuser")
     offered: dict[str, None] = {}
-    with WebSession(anonymous, transport=transport) as stranger:
-        # A zone with forms sign-in, too, names the one or the other.
-        for forms_accepted in ("f", None):
-            headers = {**rest.VERBOSE, _FORMS_ACCEPTED: forms_accepted}
-            answer = stranger.send("GET", f"{stranger.url}/_api/web", headers=headers)
+    # A zone with forms sign-in, too, names the one or the other.
+    for forms_accepted in ("f", None):
+        headers = {**rest.VERBOSE, _FORMS_ACCEPTED: forms_accepted}
+        with closing(
+            stranger.send("GET", f"{stranger.url}/_api/web", headers=headers, stream=True)
+        ) as answer:
             offered |= dict.fromkeys(_sign_in(answer))
-    return Zone(_field(response.json(), "Url"), tuple(offered), _field(user, "LoginName"))
+    return Zone(_field(site, "Url"), tuple(offered), _field(user, "LoginName"))
 
 
 def _field(payload: Any, name: str) -> str:  # noqa: ANN401 - any JSON may come
@@ -207,5 +202,5 @@ def _field(payload: Any, name: str) -> str:  # noqa: ANN401 - any JSON may come
 
 def _sign_in(answer: requests.Response) -> tuple[str, ...]:
     schemes = [value.split()[0] for value in answer.raw.headers.getlist("WWW-Authenticate") if value.strip()]
-    forms = _FORMS_REQUIRED in answer.headers or answer.status_code == HTTPStatus.FOUND
+    forms = _FORMS_REQUIRED in answer.headers or login_page(answer)
     return (*schemes, *(["Forms"] if forms else []))

@@ -169,13 +169,13 @@ class ChangeLog:
 
         An empty page can be followed by others: the server counts what it looked at, not what it gave.
         """
-        rows = list(page.rows)
+        rows, met = list(page.rows), set[str]()
         while page.rows or page.exceeded:
-            following = self._after(page.token)
-            if following.token == page.token and (following.rows or following.exceeded):
+            if page.token in met:
                 what = "reading the change log came to no end"
                 raise ProtocolError(what, "the service gave the same token twice", "report the farm's build")
-            page = following
+            met.add(page.token)
+            page = self._after(page.token)
             rows += page.rows
         return Changes(tuple(rows), page.token)
 

@@ -23,22 +23,26 @@ __all__ = [
     "sized",
 ]
 
-KINDS = (
-    "image",
-    "not_modified",
-    "missing",
-    "forbidden",
-    "login_page",
-    "empty",
-    "truncated",
-    "oversize",
-    "not_an_image",
-    "unreachable",
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "image": "a picture, whole as far as can be seen",
+        "not_modified": "the version that is held is still the one",
+        "missing": "the profile names no picture, or there is no file at the address",
+        "unusable_address": "what the profile names, or a redirection, is no address that can be asked",
+        "forbidden": "the file may not be read, or a foreign host does not take the account",
+        "login_page": "a sign-in page, or the demand for one",
+        "empty": "a file of 0 bytes",
+        "truncated": "a file without its end, or a body that a lost connection cut",
+        "oversize": "more bytes than any photo has",
+        "not_an_image": "something else",
+        "unreachable": "no answer, or none that came to its end in time",
+    }
 )
-"""Every kind of answer."""
+"""Every kind of answer, and what it means."""
 
 _ERROR_KINDS: Mapping[str, str] = MappingProxyType(
     {
+        "unusable_address": "NotFound",
         "forbidden": "Rights",
         "login_page": "SignIn",
         "truncated": "Unreachable",
@@ -115,7 +119,8 @@ class Picture:
     kind : str
         One of `KINDS`.
     detail : str
-        One sentence: what came, and how that was seen.
+        One sentence: what came, and for anything but a picture the address, the cause and what to do. Without
+        user names, passwords and queries of addresses.
     url : str
         Where the answer came from, after redirects.
     status : int

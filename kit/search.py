@@ -77,7 +77,9 @@ def people(web: WebSession, words: str = "*", *, page_size: int = _MOST_ROWS) ->
 def overlooked(found: Iterable[SearchPerson], walked: Collection[str]) -> Iterator[SearchPerson]:
     r"""Yield the people in the index whom a walk through the profiles did not meet.
 
-    Each is a lead, to be confirmed by reading that profile: the index may be old.
+    Each is a lead, to be confirmed by reading that profile: the index may be old. Nothing is asked here, so a
+    `kit.errors.SourceError` between two leads is that of the search itself; one that reading a lead's profile
+    raises belongs to that lead alone, and is the caller's to keep from ending the others.
 
     Parameters
     ----------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from xml.etree.ElementTree import Element
 
@@ -23,7 +25,7 @@ from kit.manners import Manners
 from kit.pictures import Picture, Version
 from kit.profiles import Profile, UnreadableProfile, claim, normalise_account
 from kit.search import SearchPerson
-from kit.walk import walk
+from kit.walk import count, walk
 from kit.web import WebSession, correlation
 
 __all__ = [
@@ -48,7 +50,7 @@ class SharePoint:
 
     Parameters are those of `kit.web.WebSession`; its address may be any site of the farm. ``my_site`` is the
     address of the My Site host, if that is another: a relative ``PictureURL``, which a photo imported from
-    Active Directory has at first, is relative to it.
+    Active Directory has at first, is relative to it, and pictures are given up when it does not answer.
 
     Examples
     --------
@@ -68,19 +70,28 @@ class SharePoint:
         transport: BaseAdapter | None = None,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._web = WebSession(
-            endpoint, manners=manners, hosts=hosts, use_proxy=use_proxy, transport=transport, wait=wait
+        self._session = partial(
+            WebSession,
+            manners=manners,
+            my_site=my_site,
+            hosts=hosts,
+            use_proxy=use_proxy,
+            transport=transport,
+            wait=wait,
         )
-        self._endpoint, self._transport = endpoint, transport
-        self._my_site = my_site
+        self._endpoint = endpoint
+        self._web = self._session(endpoint)
         self._soap = soap.Client(self._web)
-        self._pictures = downloads.Client(self._web)
+        self._pictures = downloads.Client(self._web, my_site=my_site)
         self._changes = ChangeLog(self._soap)
         self.url = self._web.url
 
     def count(self) -> int:
-        """Return the number of profiles the farm counts; the walk may well meet another number."""
-        return soap.integer(self._soap.result(_PROFILES, "GetUserProfileCount").text)
+        """Return the number of profiles the farm counts; the walk may well meet another number.
+
+        `kit.walk.shortfall` compares the two.
+        """
+        return count(self._soap)
 
     def profiles(self) -> Iterator[Profile | UnreadableProfile]:
         """Walk through every profile, in the order of record numbers.
@@ -97,7 +108,8 @@ class SharePoint:
         Raises
         ------
         ProtocolError
-            The walk turns in circles, or answer after answer cannot be read.
+            The walk turns in circles, answer after answer cannot be read, or it ends without saying so and
+            before everyone was met whom the farm counts.
         """
         return walk(self._soap)
 
@@ -166,7 +178,8 @@ class SharePoint:
 
     def capabilities(self) -> Capabilities:
         """Ask for the server's version, its zone and what it offers this account; see `kit.capabilities`."""
-        return capabilities.probe(self._web, self._endpoint, self._transport)
+        with self._session(replace(self._endpoint, username="", password="", auth="none")) as stranger:
+            return capabilities.probe(self._web, stranger)
 
     def current_token(self) -> str:
         """Return the token of this moment in the change log; opaque, and good for 14 days."""
@@ -209,13 +222,16 @@ class SharePoint:
         Raises
         ------
         UnreachableError
-            This site cannot be reached at all; another host's silence is a value.
+            The site or its My Site host cannot be reached at all, or fails for one picture after the other;
+            one file's silence is a value, and so is another host's.
         CertificateError
-            This site's certificate is not trusted.
+            Their certificate is not trusted.
+        SignInError
+            They refuse the account; another host's refusal is a value.
         ParameterError
             There is no such size.
         """
-        return self._pictures.picture(url, size=size, known=known, site=self._my_site)
+        return self._pictures.picture(url, size=size, known=known)
 
     def call(self, service: str, operation: str, body: str) -> Element:
         """Make one SOAP call.

@@ -87,22 +87,71 @@ def test_a_wrong_password_is_no_missing_ability(farm):
 
 
 class _Page(NTLMHandler):
-    """A web server that is no SharePoint."""
+    """A web server that is no SharePoint, though it may know who asks."""
 
     def do_GET(self):  # noqa: N802 - http.server's name
-        self.answer(200, b"<html></html>")
+        content = b"<html></html>"
+        if self.path.endswith(self.server.json_path):
+            content = b'{"d": {"Url": "http://portal", "LoginName": "anna"}}'
+        self.answer(200, content)
 
     do_POST = do_GET  # noqa: N815 - http.server's name
 
 
-def test_another_web_server_is_not_taken_for_sharepoint():
+@pytest.mark.parametrize("json_path", ["nothing", "/currentuser", "/_api/web"])
+def test_another_web_server_is_not_taken_for_sharepoint(json_path):
     server = Server(_Page, Domain(), [], schemes=())
+    server.json_path = json_path
     server.start()
+    told = f"{server.url}/_api/web.* could not be read: it is 'text/html[^']*', not JSON"
     try:
-        with SharePoint(Endpoint(server.url, auth="none")) as client, pytest.raises(ProtocolError):
+        with (
+            SharePoint(Endpoint(server.url, auth="none")) as client,
+            pytest.raises(ProtocolError, match=told),
+        ):
             client.capabilities()
     finally:
         server.stop()
+
+
+class _Elsewhere(NTLMHandler):
+    """A site that sends whoever has not signed in somewhere else, though not to sign in."""
+
+    def do_GET(self):  # noqa: N802 - http.server's name
+        self.server.hosts_asked.append(self.headers["Host"])
+        if self.headers.get("X-FORMS_BASED_AUTH_ACCEPTED") is None:
+            self.answer(302, headers={"Location": self.server.location})
+        else:
+            content = b'{"d": {"Url": "http://portal", "LoginName": "anna"}}'
+            self.answer(200, content, "application/json")
+
+    def do_POST(self):  # noqa: N802 - http.server's name
+        self.answer(404)
+
+
+@pytest.fixture
+def elsewhere():
+    server = Server(_Elsewhere, Domain(), [], schemes=())
+    server.hosts_asked, server.location = [], "/start"
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(("location", "sign_in"), [("/start", ()), ("/_login/default.aspx", ("Forms",))])
+def test_only_a_redirection_to_a_login_page_is_a_sign_in_by_forms(elsewhere, location, sign_in):
+    elsewhere.location = location
+    with SharePoint(Endpoint(elsewhere.url, auth="none")) as client:
+        assert client.capabilities().zone.sign_in == sign_in
+
+
+def test_who_has_not_signed_in_goes_by_the_same_proxy(elsewhere, monkeypatch):
+    monkeypatch.setenv("http_proxy", elsewhere.url)
+    monkeypatch.setenv("no_proxy", "")
+    behind = "http://portal.invalid"
+    with SharePoint(Endpoint(behind, auth="none"), use_proxy=True) as client:
+        assert client.capabilities().zone.public_url == "http://portal"
+    assert set(elsewhere.hosts_asked) == {"portal.invalid"}
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,17 @@ def test_a_change_log_without_end_is_stopped(exceeded):
         client.changes("t")
 
 
+@pytest.mark.parametrize("rows", [ROW, ""])
+def test_a_change_log_that_goes_in_a_circle_is_stopped(rows):
+    pages = [page(rows, token, "true") for token in ("u", "v") * 3]
+    with (
+        scripted(*pages, FAULT) as (client, calls),
+        pytest.raises(ProtocolError, match="came to no end: the service gave the same token twice"),
+    ):
+        client.changes("t")
+    assert len(calls) == 3
+
+
 def test_an_empty_page_before_the_last_one_is_not_the_end():
     with scripted(page("", "u", "true"), page(ROW, "v"), page("", "v")) as (client, _):
         found = client.changes("t")

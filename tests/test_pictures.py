@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kit import addresses, downloads
+from kit.addresses import Place
 from kit.answers import Answer, judge
 from kit.endpoint import Endpoint
-from kit.errors import CertificateError, NotFoundError, ParameterError, UnreachableError
+from kit.errors import CertificateError, NotFoundError, ParameterError, SignInError, UnreachableError
 from kit.lab import certificates, sharepoint
 from kit.lab.clock import Clock
 from kit.lab.domain import Account, Domain
@@ -101,7 +102,8 @@ def test_a_file_that_is_gone_is_missing(client, farm):
     farm.store.remove_picture(ANNA)
     found = client.picture(url)
     assert (found.kind, found.error_kind) == ("missing", "")
-    assert found.detail.startswith("There is no file at the address (HTTP 404) (correlation id ")
+    assert found.detail.startswith(f"{url} gave HTTP 404: there is no such file (correlation id ")
+    assert found.detail.endswith("; have the picture uploaded again, or correct the profile's PictureURL.")
 
 
 def test_a_file_that_the_account_may_not_read_is_forbidden(client, farm):
@@ -109,14 +111,17 @@ def test_a_file_that_the_account_may_not_read_is_forbidden(client, farm):
     found = client.picture(address(farm))
     farm.store.forbid(ANNA, {READER})
     assert (found.kind, found.error_kind, found.content) == ("forbidden", "Rights", None)
-    assert found.detail.startswith("The account may not read the file (HTTP 403)")
+    assert found.detail.startswith(f"{address(farm)} gave HTTP 403: the account may not read the file (corr")
+    assert found.detail.endswith("; give it Full Read on the My Site web application by a user policy.")
 
 
 def test_the_page_that_denies_access_is_forbidden_though_it_comes_with_200(client, farm):
     farm.store.deliver(ANNA, Delivery.DENIAL_REDIRECT)
     found = client.picture(address(farm))
     assert (found.kind, found.error_kind, found.status) == ("forbidden", "Rights", 200)
-    assert "an HTML page, titled 'Access required', at " in found.detail
+    page = f"{farm.url}/_layouts/15/AccessDenied.aspx?..."
+    gave = f"{address(farm)}, which leads to {page}, gave an HTML page, titled 'Access required': "
+    assert found.detail.startswith(f"{gave}the account may not read the file (correlation id ")
 
 
 def test_redirections_to_a_sign_in_page_are_a_login_page(client, farm):
@@ -124,7 +129,8 @@ def test_redirections_to_a_sign_in_page_are_a_login_page(client, farm):
     found = client.picture(address(farm))
     assert (found.kind, found.error_kind, found.content) == ("login_page", "SignIn", None)
     assert urlsplit(found.url).path == "/_login/default.aspx"
-    assert f"leads to the sign-in page {farm.url}/_layouts/15/Authenticate.aspx?Source=" in found.detail
+    assert f"leads to the sign-in page {farm.url}/_layouts/15/Authenticate.aspx?... (corr" in found.detail
+    assert found.detail.endswith("; set sharepoint.auth to forms, or name a zone with Windows sign-in.")
 
 
 def test_a_refusal_that_names_a_form_is_a_login_page(client, farm):
@@ -138,7 +144,7 @@ def test_a_sign_in_page_in_the_pictures_place_is_a_login_page(client, farm):
     farm.store.deliver(ANNA, Delivery.SIGN_IN_PAGE)
     found = client.picture(address(farm))
     assert (found.kind, found.error_kind, found.content) == ("login_page", "", login_page())
-    assert "an HTML page, titled 'Sign in to Contoso'" in found.detail
+    assert f"{address(farm)} gave an HTML page, titled 'Sign in to Contoso': that page is for" in found.detail
 
 
 def test_a_stored_sign_in_page_is_a_login_page_whatever_its_type_says(client, farm):
@@ -161,11 +167,9 @@ def test_any_other_file_is_not_an_image(client, farm):
 def test_a_file_of_no_bytes_is_empty(client, farm):
     farm.store.replace_file(ANNA, "M", b"")
     found = client.picture(address(farm))
-    assert (found.kind, found.content, found.detail.startswith("The file has 0 bytes")) == (
-        "empty",
-        b"",
-        True,
-    )
+    assert (found.kind, found.content) == ("empty", b"")
+    assert found.detail.startswith(f"{address(farm)} gave 0 bytes: the file is empty (correlation id ")
+    assert found.detail.endswith("; have the picture uploaded again.")
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
@@ -174,7 +178,7 @@ def test_a_stored_file_without_an_end_is_truncated(client, farm, format):
     farm.store.replace_file(ANNA, "M", broken)
     found = client.picture(address(farm))
     assert (found.kind, found.content) == ("truncated", broken)
-    assert f"The {format} of {len(broken):,} bytes has no end" in found.detail
+    assert f"gave a {format} of {len(broken):,} bytes without an end: the stored file is" in found.detail
 
 
 def test_a_body_shorter_than_announced_is_truncated_and_not_kept(client, farm):
@@ -182,7 +186,8 @@ def test_a_body_shorter_than_announced_is_truncated_and_not_kept(client, farm):
     found = client.picture(address(farm))
     whole = len(farm.store.file(farm.store.picture_path(ANNA, "M")).content)
     assert (found.kind, found.error_kind, found.content) == ("truncated", "Unreachable", None)
-    assert f"{whole // 2:,} of {whole} bytes came" in found.detail
+    assert f"{address(farm)} gave a part of a file: the connection was lost or fell silent, " in found.detail
+    assert f" silent, {whole // 2:,} of {whole} bytes came" in found.detail
 
 
 def test_a_body_that_a_lost_connection_cut_is_asked_for_again(client, farm):
@@ -198,7 +203,7 @@ def test_a_body_without_measure_is_cut_and_oversize(client, farm, kind):
         farm.store.replace_file(ANNA, "M", photo("red") + bytes(downloads.LIMIT))
     found = client.picture(address(farm))
     assert (found.kind, found.error_kind, found.content) == ("oversize", "Protocol", None)
-    assert "longer than 5,000,000 bytes, where reading was given up" in found.detail
+    assert f"{address(farm)} gave more than 5,000,000 bytes: reading was given up there" in found.detail
 
 
 def test_a_body_of_just_the_limit_is_whole(farm):
@@ -417,10 +422,61 @@ def test_an_address_made_absolute_stays_as_it_is(url):
     assert once.isascii() or not urlsplit(once).netloc.isascii()
 
 
-@pytest.mark.parametrize("url", ["ftp://x/y.jpg", "http://[", "mailto:anna", "http://x:0/", "\ud800"])
-def test_an_address_that_cannot_be_asked_is_missing_and_named(client, url):
+UNUSABLE = {
+    "ftp://x/y.jpg": "it is not an http:// or https:// address",
+    "file:///c:/a.jpg": "it is not an http:// or https:// address",
+    "mailto:anna": "it is not an http:// or https:// address",
+    "C:\\a.jpg": "it is not an http:// or https:// address",
+    "http://x:0/a.jpg": "it is not an http:// or https:// address",
+    "http://x:99999/a.jpg": "its host or port is malformed",
+    "http://[": "its host or port is malformed",
+    "\ud800": "its host or port is malformed",
+    f"http://{'x' * 64}.example/a.jpg": "its host has a part that is empty or longer than 63 characters",
+    "http://my..example/a.jpg": "its host has a part that is empty or longer than 63 characters",
+    "\\\\server\\share\\a.jpg": "it is a file server's path",
+    "http:///a.jpg": "it names no host",
+    "///a.jpg": "it names no host",
+    "http:a.jpg": "it names no host",
+    "http://my.contoso.example": "it names no file",
+    "http://my.contoso.example/": "it names no file",
+    "/": "it names no file",
+    "#...": "it names no file",
+    "?...": "it names no file",
+}
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_an_address_that_cannot_be_asked_is_unusable_and_named(client, url):
     found = client.picture(url)
-    assert (found.kind, found.detail.startswith(f"address {url!r} cannot be asked")) == ("missing", True)
+    assert (found.kind, found.error_kind, found.content) == ("unusable_address", "NotFound", None)
+    assert (
+        found.detail == f"address {url!r} cannot be asked: {UNUSABLE[url]}; correct the profile's PictureURL."
+    )
+
+
+def test_a_cache_buster_alone_is_no_address(client):
+    found = client.picture("?t=5")
+    assert (found.kind, found.detail) == (
+        "unusable_address",
+        "address '?...' cannot be asked: it names no file; correct the profile's PictureURL.",
+    )
+
+
+def test_a_blank_address_is_none(client):
+    found = client.picture(" \t")
+    assert (found.kind, found.detail, found.error_kind) == (
+        "missing",
+        "The profile has no picture address.",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://u:hunter2@host/a.jpg", "http://u:hun@hunter2@host:99999/a.jpg?hunter2"]
+)
+def test_the_password_in_an_address_is_not_repeated(client, url):
+    found = client.picture(url)
+    assert (found.kind, "hunter2" in repr(found), "host" in found.detail) == ("unusable_address", False, True)
 
 
 @pytest.mark.parametrize(
@@ -449,17 +505,43 @@ def test_addresses_of_placeholder_art(url, expected):
     assert is_placeholder_address(url) is expected
 
 
+def test_pictures_are_counted_by_where_they_are():
+    guid = "0c37852b-34d0-418e-91c6-2ac25af4be5b"
+    library = "https://my.contoso.example/User%20Photos/Profilbilder"
+    found = addresses.origins(
+        [
+            f"{library}/CONTOSO_anna_MThumb.jpg",
+            f"{library}/CONTOSO_berta_LThumb.jpg?t=1".replace("https://my.", "HTTPS://anna:secret@My."),
+            f"{library}/anna.jpg",
+            f"/User Photos/Profile Pictures/{guid}_10.jpg",
+            "https://portal/_layouts/15/images/PersonPlaceholder.96x96x32.png",
+            "file://server/a.jpg",
+            "http:///a.jpg",
+            " ",
+            "",
+        ]
+    )
+    host, folder = "https://my.contoso.example", "/User Photos/Profilbilder"
+    assert found == {
+        Place(host, folder, "thumbnail"): 2,
+        Place(host, folder, "other"): 1,
+        Place("", "/User Photos/Profile Pictures", "imported"): 1,
+        Place("https://portal", "/_layouts/15/images", "placeholder"): 1,
+        Place("", "", "unusable"): 2,
+    }
+
+
 # Hosts that are not ours
 
 
 class _Foreign(NTLMHandler):
-    """A web server whose every path is a status, optionally with somewhere to go."""
+    """A web server whose every path is a status, optionally with somewhere to go; its root is a page."""
 
     def do_GET(self):  # noqa: N802 - http.server's name
         self.authenticate()
         _, status, *rest = self.path.split("/", 2)
         headers = {"Location": rest[0]} if rest else {}
-        self.answer(int(status), b"<html></html>", headers=headers)
+        self.answer(int(status or 200), b"<html></html>", headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -480,14 +562,24 @@ def test_a_redirection_to_the_picture_is_followed_and_its_version_held(client, f
 @pytest.mark.parametrize(
     ("path", "kind", "detail"),
     [
-        ("302//302/x", "not_an_image", "One redirection leads to the next (HTTP 302)"),
-        ("302/ftp://x/y", "missing", "'ftp://x/y' cannot be asked"),
-        ("302//500/_login/default.aspx", "login_page", "/_login/default.aspx (HTTP 500)"),
-        ("304", "not_an_image", "The server gave no file (HTTP 304)"),
-        ("404", "missing", "no file at the address (HTTP 404)"),
-        ("410", "missing", "no file at the address (HTTP 410)"),
-        ("401", "forbidden", "not meant for that host (HTTP 401)"),
-        ("500", "not_an_image", "The server gave no file (HTTP 500)"),
+        ("302", "not_an_image", "/302 gave HTTP 302: it names no target; open the address in a browser"),
+        ("302//302/x", "not_an_image", "one redirection leads to the next, now to x; open the address in a"),
+        (
+            "302/file:///c/y",
+            "unusable_address",
+            "leads to 'file:///c/y', which cannot be asked: it is not an",
+        ),
+        (
+            "302//500/_login/default.aspx",
+            "login_page",
+            "gave HTTP 500: the zone wants a sign-in by a form, at",
+        ),
+        ("304", "not_an_image", "/304 gave HTTP 304: that is no file; open the address in a browser"),
+        ("404", "missing", "/404 gave HTTP 404: there is no such file; have the picture uploaded again"),
+        ("410", "missing", "/410 gave HTTP 410: there is no such file; have the picture uploaded again"),
+        ("401", "forbidden", "gave HTTP 401: the host does not take the account, or the account does not"),
+        ("401", "forbidden", "; name the host in sharepoint.hosts if it may have the account's password."),
+        ("500", "not_an_image", "/500 gave HTTP 500: that is no file; open the address in a browser"),
     ],
 )
 def test_another_servers_answer_is_named(client, foreign, path, kind, detail):
@@ -501,13 +593,16 @@ def test_a_server_that_stays_too_busy_is_unreachable(foreign, status):
     with WebSession(endpoint, manners=Manners(attempts=1)) as web:
         found = downloads.Client(web).picture(f"{foreign.url}/{status}")
     assert (found.kind, found.error_kind) == ("unreachable", "Unreachable")
-    assert found.detail == f"The server is too busy or stopped (HTTP {status})."
+    gave = f"{foreign.url}/{status} gave HTTP {status}"
+    assert found.detail == f"{gave}: the server is too busy or stopped; try again later."
 
 
-def test_a_wrong_password_is_forbidden(farm):
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_wrong_password_is_everybodys_trouble(farm, times):
     with SharePoint(Endpoint(farm.url, READER, "not the password")) as client:
-        found = client.picture(address(farm))
-    assert (found.kind, found.status, found.error_kind) == ("forbidden", 401, "Rights")
+        for _ in range(times):
+            with pytest.raises(SignInError, match=f"sign-in to {farm.url} as .*svc-kit was refused"):
+                client.picture(address(farm))
 
 
 def closed_port():

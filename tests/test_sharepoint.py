@@ -187,11 +187,19 @@ def test_nobody_listening_is_unreachable():
             client.count()
 
 
-@pytest.mark.parametrize("path", ["", "/404", "/500", "/302//login"])
-def test_another_web_server_is_not_taken_for_sharepoint(foreign, path):
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("", "that is not a SharePoint service"),
+        ("/404", "gave 404 Not Found: "),
+        ("/500", "gave 500 Internal Server Error: "),
+        ("/302//login", "gave 302 Found: "),
+    ],
+)
+def test_another_web_server_is_not_taken_for_sharepoint(foreign, path, told):
     with (
         SharePoint(Endpoint(foreign.url + path, ANNA, PASSWORD)) as client,
-        pytest.raises(ProtocolError, match="not a SharePoint"),
+        pytest.raises(ProtocolError, match=told),
     ):
         client.count()
 

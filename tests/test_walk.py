@@ -134,12 +134,61 @@ def test_fault_after_fault_ends_the_walk_with_its_text():
         list(client.profiles())
 
 
-@pytest.mark.parametrize(
-    "end", ["<GetUserProfileByIndexResponse/>", response(""), answered("", 0), answered("", -1)]
-)
-def test_an_answer_without_a_profile_that_leads_nowhere_is_the_end(end):
-    with scripted(answered("a", 5), end) as (client, _):
+NOTHING = response("")
+
+
+def counted(number):
+    result = f"<GetUserProfileCountResult>{number}</GetUserProfileCountResult>"
+    return f"<GetUserProfileCountResponse>{result}</GetUserProfileCountResponse>"
+
+
+def asked(calls):
+    return [call.partition("<index>")[2].partition("<")[0] for call in calls]
+
+
+def test_an_answer_without_a_profile_that_says_so_is_the_end():
+    with scripted(answered("a", 5), answered("", -1)) as (client, calls):
+        assert (names(client.profiles()), asked(calls)) == (["a"], ["-1", "5"])
+
+
+@pytest.mark.parametrize("following", [0, 5])
+def test_an_answer_without_a_profile_that_leads_back_is_a_circle(following):
+    with (
+        scripted(answered("a", 5), answered("", following), answered("b", -1)) as (client, _),
+        pytest.raises(ProtocolError, match=f"from record 5 to {following}: the service turns in circles"),
+    ):
+        list(client.profiles())
+
+
+@pytest.mark.parametrize("nothing", ["<GetUserProfileByIndexResponse/>", NOTHING])
+def test_an_answer_that_says_nothing_hides_nobody_behind_it(nothing):
+    with scripted(answered("a", 2), answered("b", 5), nothing, answered("c", -1)) as (client, calls):
+        assert (names(client.profiles()), asked(calls)) == (["a", "b", "c"], ["-1", "2", "5", "6"])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_answers_that_say_nothing_are_the_end_when_everyone_was_met(count):
+    with scripted(answered("a", 5), NOTHING, NOTHING, counted(count)) as (client, _):
         assert names(client.profiles()) == ["a"]
+
+
+def test_answers_that_say_nothing_are_no_end_when_somebody_was_not_met():
+    ended = "ended at record 6 without saying so: the farm counts 2 profiles, but the walk met only 1; repeat"
+    with scripted(answered("a", 5), NOTHING, NOTHING, counted(2)) as (client, _):
+        walk = client.profiles()
+        assert next(walk).account == "a"
+        with pytest.raises(ProtocolError, match=ended):
+            next(walk)
+
+
+def test_a_farm_that_says_nothing_at_all_is_empty_only_if_it_counts_nobody():
+    with scripted(NOTHING, NOTHING, NOTHING, counted(0)) as (client, _):
+        assert list(client.profiles()) == []
+    with (
+        scripted(NOTHING, NOTHING, NOTHING, counted(7)) as (client, _),
+        pytest.raises(ProtocolError, match="counts 7 profiles, but the walk met only 0"),
+    ):
+        list(client.profiles())
 
 
 def test_an_answer_without_a_profile_that_leads_on_is_not_the_end():
@@ -162,4 +211,4 @@ def test_many_profiles_with_illegal_characters_do_not_end_the_walk():
 def test_the_walk_asks_for_minus_one_and_then_for_what_it_was_told():
     with scripted(answered("a", 7), answered("b", -1)) as (client, calls):
         list(client.profiles())
-        assert [call.partition("<index>")[2].partition("<")[0] for call in calls] == ["-1", "7"]
+        assert asked(calls) == ["-1", "7"]
