@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from kit import schema, search
+from kit import schema
 from kit.directory import Directory, DirectoryUser
 from kit.errors import SourceError
 from kit.forest import Forest
@@ -113,37 +113,6 @@ def join(users: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> pd.Data
         person.update({name: value for name, value in profile.items() if value != "" or name not in person})
     rows = sorted(people.values(), key=lambda row: str(row["account"]))
     return schema.conform(pd.DataFrame(rows), schema.INVENTORY)
-
-
-def second_opinion(people: pd.DataFrame, sharepoint: SharePoint) -> pd.DataFrame:
-    """Ask people search whom the walk through the profiles did not meet, and SharePoint about each of them.
-
-    The index is old by nature and shows only who may be seen: somebody whom it does not name may well have a
-    profile, and whom it names may have none any more.
-
-    Parameters
-    ----------
-    people : DataFrame
-        Columns of `kit.schema.INVENTORY`.
-    sharepoint : SharePoint
-
-    Returns
-    -------
-    DataFrame
-        Text columns ``account``, ``display_name`` and ``answer``; where people search cannot be asked, one
-        row that says why.
-    """
-    rows = []
-    walked = set(people["account"][people["in_sharepoint"]])
-    try:
-        for lead in search.overlooked(sharepoint.search_people(), walked):
-            known = sharepoint.profile(lead.account_name) is not None
-            answer = "has a profile that the walk did not meet" if known else "has no profile any more"
-            rows.append((lead.account, lead.display_name, answer))
-    except SourceError as error:
-        logger.warning("no second opinion: %s", error)
-        rows.append(("", "", f"people search could not be asked: {error}"))
-    return pd.DataFrame(rows, columns=["account", "display_name", "answer"], dtype="str")
 
 
 def connector_spaces(

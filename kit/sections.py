@@ -145,6 +145,18 @@ def unchecked(settings: Mapping[str, Any]) -> list[str]:
     return [name for name, part in sections if part.get("verify_tls") is False]
 
 
+def in_the_clear(settings: Mapping[str, Any]) -> list[str]:
+    """Name the systems to which the case's settings let a password go over a connection without TLS.
+
+    Examples
+    --------
+    >>> in_the_clear({"directory": {"clear_text": True}, "mim": {}})
+    ['directory']
+    """
+    sections = [(name, part) for name, part in settings.items() if isinstance(part, Mapping)]
+    return [name for name, part in sections if part.get("clear_text") is True]
+
+
 def texts(rows: Sequence[Mapping[str, Any]], audience: Audience) -> list[dict[str, str]]:
     """Return rows with every value as text that the reader may see."""
     return [{str(name): audience.text(value) for name, value in row.items()} for row in rows]

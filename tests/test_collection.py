@@ -8,7 +8,7 @@ import crew
 import people
 import pytest
 
-from kit import controller, drift, inventory
+from kit import controller, coverage, drift, inventory
 from kit.collection import SHAREPOINT
 from kit.delta import DIRECTORY
 from kit.errors import UnreachableError
@@ -273,7 +273,7 @@ def test_a_system_that_gives_nothing_is_an_error(company, directory, sharepoint)
 def test_photos_that_break_off_leave_the_rest_unknown(company, directory, sharepoint, store, monkeypatch):
     monkeypatch.setattr(drift, "BATCH", 2)
     found = inventory.take(directory, sharepoint)
-    company.fail_after("/User Photos/*", 3)
+    company.fail_after("*", 3)
     judged = drift.measure(found, directory, sharepoint, store).people
     assert judged["verdict"].tolist()[2:-1] == ["unknown"] * (people.STAFF - 3)
     assert set(judged["error_kind"][2:-1]) == {"Unreachable"}
@@ -285,7 +285,7 @@ def test_people_search_names_whom_the_walk_missed(company, directory, sharepoint
     company.fail_after("/_vti_bin/UserProfileService.asmx", 11)
     found = inventory.take(directory, sharepoint)
     company.sharepoint.troubles.clear()
-    opinion = inventory.second_opinion(found, sharepoint)
+    opinion = coverage.second_opinion(found, sharepoint)
     assert len(opinion) == people.STAFF - 1 - 10
     assert set(opinion["answer"]) == {"has a profile that the walk did not meet"}
 
@@ -294,14 +294,32 @@ def test_an_old_index_is_told_from_a_missed_profile(company, directory, sharepoi
     company.sharepoint.search_index.freeze()
     company.sharepoint.store.delete("CONTOSO\\staff03")
     found = inventory.take(directory, sharepoint)
-    opinion = inventory.second_opinion(found, sharepoint)
+    opinion = coverage.second_opinion(found, sharepoint)
     assert opinion.to_dict("records") == [
         {"account": "contoso\\staff03", "display_name": "Staff 03", "answer": "has no profile any more"}
     ]
 
 
+def test_a_lead_that_cannot_be_followed_is_told_beside_the_others(company, directory, sharepoint):
+    company.fail_after("/_vti_bin/UserProfileService.asmx", 22)
+    found = inventory.take(directory, sharepoint)
+    company.sharepoint.troubles.clear()
+    company.sharepoint.troubles.add("/_vti_bin/UserProfileService.asmx", "status", status=500)
+    answers = coverage.second_opinion(found, sharepoint)["answer"].tolist()
+    assert answers[0].startswith("could not be asked about: ")
+    assert answers[1:] == ["has a profile that the walk did not meet"] * (people.STAFF - 1 - 22)
+
+
+def test_profiles_that_are_counted_and_not_met_are_told(company, directory, sharepoint):
+    company.fail_after("/_vti_bin/UserProfileService.asmx", 11)
+    found = inventory.take(directory, sharepoint)
+    company.sharepoint.troubles.clear()
+    told = coverage.profiles(found, sharepoint)
+    assert told.startswith("SharePoint counts 24 profiles; 10 people of the inventory have one. Look for")
+
+
 def test_people_search_that_is_not_there_is_told(company, directory, sharepoint):
     found = inventory.take(directory, sharepoint)
     company.sharepoint.troubles.add("/_api/search/query", "status", times=None, status=404)
-    (answer,) = inventory.second_opinion(found, sharepoint)["answer"]
+    (answer,) = coverage.second_opinion(found, sharepoint)["answer"]
     assert answer.startswith("people search could not be asked: ")

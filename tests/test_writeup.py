@@ -334,6 +334,11 @@ def test_certificates_that_were_not_checked_are_told(tmp_path: Path) -> None:
     assert "<code>verify_tls: false</code>: sharepoint." in page
 
 
+def test_a_password_sent_in_clear_is_told(tmp_path: Path) -> None:
+    clear = {**SETTINGS, "directory": {**SETTINGS["directory"], "clear_text": True}}
+    assert "<code>clear_text: true</code>: directory." in altered(tmp_path, settings=clear)
+
+
 def test_checked_certificates_are_no_news(page: str) -> None:
     assert "not checked" not in page
 
