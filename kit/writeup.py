@@ -132,6 +132,7 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
         "versions": list(sections.flat(found.section("versions"), audience)),
         "settings": list(sections.flat(found.section("settings"), audience)),
         "unchecked": sections.unchecked(found.section("settings")),
+        "in_the_clear": sections.in_the_clear(found.section("settings")),
         "started": chronicle.clock(times.get("started")),
         "ended": chronicle.clock(times.get("ended")),
         "missing": [*found.missing, *missing],
