@@ -45,6 +45,10 @@ class ConnectorSpaceObject:
         What was exported and awaits the confirming import; empty if nothing does.
     export_operation : str
         What the next export will do to the object: ``add``, ``update``, ``delete``, or empty for nothing.
+    export_delta : Mapping[str, Value] or None
+        What the next export will change, where the source says it; None where it follows from the layers.
+    new_dn : str
+        The distinguished name that the next export gives the object; empty if it keeps its own.
     """
 
     guid: str
@@ -58,6 +62,8 @@ class ConnectorSpaceObject:
     unapplied_export: Mapping[str, Value]
     unconfirmed_export: Mapping[str, Value]
     export_operation: str = ""
+    export_delta: Mapping[str, Value] | None = None
+    new_dn: str = ""
 
     @classmethod
     def of(cls, instance: Mapping[str, str]) -> ConnectorSpaceObject:
@@ -81,19 +87,23 @@ class ConnectorSpaceObject:
             unapplied_export=parse_hologram(instance.get("UnappliedExportHologram", "")),
             unconfirmed_export=parse_hologram(instance.get("UnconfirmedExportHologram", "")),
             export_operation=_export_operation(instance),
+            new_dn=_new_dn(instance),
         )
 
     @property
     def export_changes(self) -> dict[str, Value]:
         """What the next export will change: attribute to new value, None where it removes the attribute.
 
-        It is the difference between the layer with the pending export and the one beneath it; empty for a
-        deletion, which :attr:`export_operation` tells.
+        It is the difference between the layer with the pending export and the one beneath it; a rename is
+        a change of ``dn``. Empty for a deletion, which :attr:`export_operation` tells.
         """
-        if self.export_operation not in {"add", "update"}:
+        if self.export_operation not in {"add", "update", "replace"}:
             return {}
+        renamed: dict[str, Value] = {"dn": self.new_dn} if self.new_dn else {}
+        if self.export_delta is not None:
+            return {**renamed, **self.export_delta}
         beneath = self.unconfirmed_export or self.hologram
-        return {
+        return renamed | {
             name: self.unapplied_export.get(name)
             for name in sorted(beneath.keys() | self.unapplied_export.keys())
             if self.unapplied_export.get(name) != beneath.get(name)
@@ -126,17 +136,22 @@ def parse_hologram(xml: str) -> dict[str, Value]:
     {'thumbnailPhoto': None}
     """
     try:
-        return {
-            attribute.get("name", ""): _value(attribute)
-            for attribute in _root(xml)
-            if attribute.tag in {"attr", "dn-attr"}
-        }
+        return attributes(_root(xml))
     except (ParseError, DefusedXmlException, ValueError, binascii.Error) as error:
         raise ProtocolError(
             f"a hologram from MIM could not be read: {xml[:60]!r}",
             f"it is not the XML of a connector-space object ({error})",
             "look at the object in miisclient.exe (Search Connector Space)",
         ) from error
+
+
+def attributes(layer: Element) -> dict[str, Value]:
+    """Read the attributes of an ``<entry>`` or ``<delta>``; base64 that is none raises ValueError."""
+    return {
+        attribute.get("name", ""): _value(attribute)
+        for attribute in layer
+        if attribute.tag in {"attr", "dn-attr"}
+    }
 
 
 def _root(xml: str) -> Element:
@@ -152,6 +167,18 @@ def _export_operation(instance: Mapping[str, str]) -> str:
         return ""
     beneath = instance.get("UnconfirmedExportHologram") or instance.get("Hologram")
     return _root(pending).get("operation") or ("update" if beneath else "add")
+
+
+def _new_dn(instance: Mapping[str, str]) -> str:
+    """Return the name above a pending export, if it is another one than beneath it."""
+    pending = instance.get("UnappliedExportHologram", "")
+    beneath = instance.get("UnconfirmedExportHologram") or instance.get("Hologram", "")
+    if not (pending.strip() and beneath.strip()):
+        return ""
+    root = _root(pending)
+    name = root.get("newdn") or root.get("dn") or ""
+    before = _root(beneath).get("dn") or ""
+    return name if before and name.casefold() != before.casefold() else ""
 
 
 def _value(attribute: Element) -> Value:

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import pandas as pd
 
+from kit.csexport import read_csexport
 from kit.endpoint import Endpoint
 from kit.errors import (
     NotFoundError,
@@ -31,6 +32,7 @@ __all__ = [
     "classify",
     "parse_outbound_flows",
     "parse_run_details",
+    "read_csexport",
 ]
 
 logger = logging.getLogger(__name__)

@@ -7,29 +7,22 @@ and calls that must not be sent twice.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, SubElement
 
 import requests
 from defusedxml.ElementTree import fromstring
 from pypsrp.exceptions import AuthenticationError, WSManFaultError
-from pypsrp.negotiate import HTTPNegotiateAuth
-from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan
+from pypsrp.wsman import NAMESPACES, SelectorSet
 
 from kit.endpoint import Endpoint
-from kit.errors import CaseError, UnreachableError
-from kit.faults import LIBRARY_ERRORS, describe, not_an_endpoint, refused, translate
+from kit.errors import UnreachableError
+from kit.faults import LIBRARY_ERRORS, describe, not_an_endpoint, refused
+from kit.transport import Transport
 
 logger = logging.getLogger(__name__)
-# pypsrp logs a traceback for each time-out; it goes only where an application asked for logs.
-logging.getLogger("pypsrp").addHandler(logging.NullHandler())
 
-MAX_ENVELOPE_SIZE = 2 * 1024 * 1024
 PAGE_SIZE = 100
-LONGEST_OPERATION = 60
 
 _WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/"
 _WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
@@ -40,22 +33,6 @@ _IDENTIFY = (
 )
 _CONTEXT = f".//{{{NAMESPACES['wsen']}}}EnumerationContext"
 _NIL = f"{{{NAMESPACES['xsi']}}}nil"
-
-
-class _SignInWithoutBody(requests.auth.AuthBase):
-    """Sign in with empty requests only.
-
-    pypsrp answers a 401 by sending the refused request again with each token of the handshake. A request
-    with a body must not travel that way: the sealed body would be undecipherable under the new keys, and a
-    method could run twice.
-    """
-
-    def __init__(self, negotiate: HTTPNegotiateAuth) -> None:
-        self.contexts = negotiate.contexts  # where pypsrp looks for the keys
-        self._negotiate = negotiate
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request if request.body else self._negotiate(request)
 
 
 class Connection:
@@ -82,39 +59,12 @@ class Connection:
         namespace: str,
     ) -> None:
         self.url = endpoint.url
-        self._account = endpoint.username
         self._resources = f"{_WMI}{namespace}"
-        self._timeout = min(math.ceil(endpoint.timeout), LONGEST_OPERATION)
-        self._verify = _verification(endpoint)
-        host, port, path, tls = _address(endpoint.url)
-        try:
-            self._wsman = WSMan(
-                host,
-                port=port,
-                path=path,
-                ssl=tls,
-                username=endpoint.username,
-                password=endpoint.password,
-                auth=endpoint.auth or "ntlm",
-                cert_validation=self._verify,  # type: ignore[arg-type] # the path of a file is taken, too
-                max_envelope_size=MAX_ENVELOPE_SIZE,
-                operation_timeout=self._timeout,
-                read_timeout=self._timeout + 5,
-            )
-        except ValueError as error:
-            raise CaseError(
-                f"sign-in {endpoint.auth!r} cannot be used with {endpoint.url}",
-                str(error),
-                "use ntlm or negotiate",
-            ) from error
-        self._transport: Any = self._wsman.transport
-        self._signed_in = False
+        self._transport = Transport(endpoint)
 
     def close(self) -> None:
         """Close the connection; the next call opens it again."""
-        self._signed_in = False
-        self._transport.encryption = None
-        self._wsman.close()
+        self._transport.close()
 
     def identify(self) -> dict[str, str]:
         """Ask, without signing in, what answers at the address (DSP0226, Identify).
@@ -133,15 +83,15 @@ class Connection:
         try:
             with requests.Session() as session:
                 answer = session.post(
-                    self._transport.endpoint,
+                    self._transport.address,
                     _IDENTIFY,
                     headers=headers,
-                    verify=self._verify,
-                    timeout=self._timeout,
+                    verify=self._transport.verify,
+                    timeout=self._transport.timeout,
                 )
             identity = fromstring(answer.content).find(f".//{{{_IDENTITY}}}IdentifyResponse")
         except LIBRARY_ERRORS as error:
-            raise translate(error, self.url, self._account) from error
+            raise self._transport.translated(error) from error
         if identity is None:
             raise not_an_endpoint(self.url, f"its answer to Identify was HTTP {answer.status_code}")
         return _properties(identity)
@@ -223,10 +173,12 @@ class Connection:
         element = self._input(class_name, method, arguments)
         action = f"{self._resources}/{class_name}/{method}"
         try:
-            return _return_value(self._exchange(action, class_name, element, selectors, self._timeout))
+            return _return_value(
+                self._exchange(action, class_name, element, selectors, self._transport.timeout)
+            )
         except WSManFaultError as error:
             if refused(error):
-                raise translate(error, self.url, self._account) from error
+                raise self._transport.translated(error) from error
             logger.info("%s: no outcome of %s: %s", self.url, method, describe(error))
         except AuthenticationError as error:
             self.close()
@@ -251,14 +203,14 @@ class Connection:
         self, action: str, resource: str, element: Element | None, selectors: Mapping[str, str] | None = None
     ) -> Element:
         """Send a request that may be repeated: once more if the signed-in connection had been lost."""
-        was_signed_in = self._signed_in
+        was_signed_in = self._transport.signed_in
         try:
             return self._exchange(action, resource, element, selectors)
         except LIBRARY_ERRORS as error:
             if not isinstance(error, WSManFaultError):
                 self.close()
             if not (was_signed_in and isinstance(error, (AuthenticationError, requests.ConnectionError))):
-                raise translate(error, self.url, self._account) from error
+                raise self._transport.translated(error) from error
             logger.info("%s: signing in again: %s", self.url, type(error).__name__)
         return self._send(action, resource, element, selectors)
 
@@ -271,36 +223,20 @@ class Connection:
         timeout: int | None = None,
     ) -> Element:
         """Send one request, once, and return the body of its answer."""
-        session = self._session()
-        if not (self._signed_in or self._transport.wrap_required):
-            # Without message encryption pypsrp sends no empty request of its own to sign in with.
-            session.post(self._transport.endpoint, timeout=self._timeout)
+        self._transport.prepare()
         selector_set = SelectorSet()
         for name, value in (selectors or {}).items():
             selector_set.add_option(name, value)
-        envelope = self._wsman.invoke(
+        envelope = self._transport.wsman.invoke(
             action,
             f"{self._resources}/{resource}",
             element,
             selector_set=selector_set if selectors else None,
             timeout=timeout,
         )
-        self._signed_in = True
+        self._transport.signed_in = True
         body = envelope.find("s:Body", NAMESPACES)
         return Element("none") if body is None else body
-
-    def _session(self) -> requests.Session:
-        """Return pypsrp's HTTP session, made to send nothing twice."""
-        if self._transport.session is None:
-            session = self._transport._build_session()
-            session.max_redirects = 0
-            session.trust_env = (
-                False  # pypsrp has read the environment; requests would again for each request
-            )
-            if isinstance(session.auth, HTTPNegotiateAuth):
-                session.auth = _SignInWithoutBody(session.auth)
-            self._transport.session = session
-        return self._transport.session  # type: ignore[no-any-return] # the transport is Any
 
 
 def select(class_name: str, **values: str) -> str:
@@ -319,22 +255,6 @@ def select(class_name: str, **values: str) -> str:
 def _quote(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _verification(endpoint: Endpoint) -> str | bool:
-    """Return what requests calls ``verify``."""
-    return str(endpoint.ca_file) if endpoint.ca_file and endpoint.verify_tls else endpoint.verify_tls
-
-
-def _address(url: str) -> tuple[str, int | None, str, bool]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise CaseError(
-            f"{url!r} is not the address of a WinRM listener",
-            "it must be http or https with a host name",
-            "write it like http://mim01:5985/wsman",
-        )
-    return parts.hostname, parts.port, parts.path.strip("/") or "wsman", parts.scheme == "https"
 
 
 def _tag(prefix: str, name: str) -> str:

@@ -1,18 +1,20 @@
-"""What the farm's WinRM listener does with a message: WS-Management operations on WMI (MS-WSMV)."""
+"""What the farm's WinRM listener does with a message: WS-Management on WMI and on shells (MS-WSMV)."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import uuid
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping
 from enum import Enum
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import NoReturn
 
 from kit.lab import envelope, wmi
-from kit.lab.envelope import ENUMERATION, MANAGEMENT, TRANSFER, WMI, FaultError, Request
+from kit.lab.envelope import ENUMERATION, MANAGEMENT, TRANSFER, WMI, FaultError, Request, timed_out
+from kit.lab.shell import COMMAND_SHELL, Shells
 
 logger = logging.getLogger(__name__)
 
@@ -26,23 +28,54 @@ _OVERHEAD = 2048  # of an envelope around the items
 
 
 class Trouble(Enum):
-    """What can be made to happen to the next Execute."""
+    """What can be made to happen to an operation or method."""
 
-    DROP_BEFORE = "the connection is cut before the engine hears of the run"
-    DROP_AFTER = "the connection is cut as soon as the run has begun"
-    UNREPORTABLE = "the run ends, but its answer does not fit in an envelope"
+    DROP_BEFORE = "the connection is cut before the call is carried out"
+    DROP_AFTER = "the connection is cut as soon as the method has begun"
+    DROP_ANSWER = "the call is carried out, and the connection cut instead of an answer"
+    UNREPORTABLE = "the call is carried out, but its answer does not fit in an envelope"
+    TIMED_OUT = "the listener gives up as soon as the method has begun"
+    DENIED = "access is denied"
+    TOO_MANY = "the account has too many operations open"
+    QUOTA = "a quota is used up"
 
 
-@dataclass
 class Faults:
-    """Trouble made on purpose; each is used up by one Execute."""
+    """Trouble made on purpose, by the name of an operation or method; each is used up by one call."""
 
-    next_execute: Trouble | None = None
+    def __init__(self) -> None:
+        self._due: defaultdict[str, deque[Trouble]] = defaultdict(deque)
 
-    def take(self) -> Trouble | None:
-        """Return the trouble that is due, and forget it."""
-        due, self.next_execute = self.next_execute, None
-        return due
+    def arrange(self, name: str, *troubles: Trouble) -> None:
+        """Let the next calls of ``Execute``, ``Enumerate``, ``RunStatus`` ... meet with these, in turn."""
+        self._due[name].extend(troubles)
+
+    def take(self, name: str) -> Trouble | None:
+        """Return the trouble that is due to a call, and forget it."""
+        due = self._due[name]
+        return due.popleft() if due else None
+
+    @property
+    def next_execute(self) -> Trouble | None:
+        """What the next Execute will meet with; to set it is to arrange nothing else."""
+        return next(iter(self._due["Execute"]), None)
+
+    @next_execute.setter
+    def next_execute(self, trouble: Trouble | None) -> None:
+        self._due["Execute"] = deque([trouble] if trouble else [])
+
+
+_REFUSALS: Mapping[Trouble, tuple[int, str, str]] = MappingProxyType(
+    {
+        Trouble.DENIED: (5, "w:AccessDenied", "Access is denied."),
+        Trouble.TOO_MANY: (
+            2150859174,
+            "w:InternalError",
+            "The maximum number of concurrent operations for this user has been exceeded.",
+        ),
+        Trouble.QUOTA: (2150859173, "w:QuotaLimit", "The service is configured to allow no more requests."),
+    }
+)
 
 
 class ConnectionCutError(Exception):
@@ -56,14 +89,17 @@ class Endpoint:
     ----------
     provider : wmi.Provider
         The WMI classes.
+    shells : Shells
+        The command shells.
     max_timeout : float
         Seconds after which an operation is answered with TimedOut while it goes on (MaxTimeoutms).
     """
 
-    def __init__(self, provider: wmi.Provider, max_timeout: float) -> None:
+    def __init__(self, provider: wmi.Provider, shells: Shells, max_timeout: float) -> None:
         self.faults = Faults()
         self.received: Counter[str] = Counter()
         self.provider = provider
+        self.shells = shells
         self._max_timeout = max_timeout
         self._enumerations: OrderedDict[str, list[str]] = OrderedDict()
         self._changed = threading.Condition()
@@ -90,7 +126,8 @@ class Endpoint:
         return HTTPStatus.OK, answer
 
     def stop(self) -> None:
-        """Let nobody wait for a run any longer."""
+        """Let nobody wait for a run or a command any longer."""
+        self.shells.stop()
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -99,13 +136,27 @@ class Endpoint:
         if not self.provider.admits(user):
             raise FaultError(5, "w:AccessDenied", "Access is denied.")
         class_name = request.resource.removeprefix(f"{WMI}/")
-        if class_name == request.resource:
+        if request.resource not in {COMMAND_SHELL, f"{WMI}/{class_name}"}:
             raise _unreachable(f"{request.resource} is not served here")
         name = request.action.rpartition("/")[2]
         with self._changed:
             self.received[name] += 1
-        if request.action.startswith(f"{request.resource}/"):
-            return self._invoke(request, class_name, name, user)
+            trouble = self.faults.take(name)
+        if trouble is Trouble.DROP_BEFORE:
+            raise ConnectionCutError(trouble.value)
+        if trouble and trouble in _REFUSALS:
+            raise FaultError(*_REFUSALS[trouble])
+        if request.resource == COMMAND_SHELL:
+            answer = self.shells.answer(request, user, limit)
+        elif request.action.startswith(f"{request.resource}/"):
+            answer = self._invoke(request, class_name, name, user, trouble)
+        else:
+            answer = self._operate(request, class_name, user, limit)
+        if trouble:
+            _withhold(request, trouble)
+        return answer
+
+    def _operate(self, request: Request, class_name: str, user: str, limit: int) -> bytes:
         operations = {
             f"{ENUMERATION}/Enumerate": lambda: self._enumerate(request, user, limit),
             f"{ENUMERATION}/Pull": lambda: self._pull(request, limit),
@@ -177,25 +228,22 @@ class Endpoint:
             raise _fault(error) from error
         return envelope.reply(request, f"{TRANSFER}/GetResponse", envelope.instance(one))
 
-    def _invoke(self, request: Request, class_name: str, method: str, user: str) -> bytes:
+    def _invoke(
+        self, request: Request, class_name: str, method: str, user: str, trouble: Trouble | None
+    ) -> bytes:
         _require_key(request, class_name)
         arguments = {child.tag.rpartition("}")[2]: child.text or "" for child in request.body}
-        trouble = self.faults.take() if method == "Execute" else None
-        if trouble is Trouble.DROP_BEFORE:
-            raise ConnectionCutError(trouble.value)
         call = _Call(
             self._changed,
             lambda: self.provider.invoke(class_name, request.selectors, method, arguments, user),
         )
         call.start()
-        if trouble is Trouble.DROP_AFTER:
-            raise ConnectionCutError(trouble.value)
+        if trouble in {Trouble.DROP_AFTER, Trouble.TIMED_OUT}:
+            _withhold(request, trouble)
         try:
             value = self._wait(call, request)
         except wmi.WmiError as error:
             raise _fault(error) from error
-        if trouble is Trouble.UNREPORTABLE:
-            raise _too_large(request)
         return envelope.reply(
             request, f"{request.action}Response", envelope.output(class_name, method, value)
         )
@@ -206,8 +254,7 @@ class Endpoint:
         with self._changed:
             self._changed.wait_for(lambda: call.ended or self._stopping, seconds)
         if not call.ended:
-            text = "The WS-Management service cannot complete the operation within the time specified."
-            raise FaultError(2150858793, "w:TimedOut", text, receiver=True)
+            raise timed_out()
         return call.result()
 
 
@@ -262,6 +309,15 @@ def _require_key(request: Request, class_name: str) -> None:
             f"The selectors of {class_name} must be: {key}",
             detail="UnexpectedSelectors",
         )
+
+
+def _withhold(request: Request, trouble: Trouble) -> NoReturn:
+    """Keep an answer back, in the way of the trouble."""
+    if trouble is Trouble.UNREPORTABLE:
+        raise _too_large(request)
+    if trouble is Trouble.TIMED_OUT:
+        raise timed_out()
+    raise ConnectionCutError(trouble.value)
 
 
 def _unreachable(text: str, provider: wmi.WmiError | None = None) -> FaultError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
@@ -83,10 +83,17 @@ class Request:
     timeout: float | None
     max_envelope_size: int | None
     body: Element
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, name: str, namespace: str = ENUMERATION) -> str:
         """Return the text of an element of the body; empty if it is missing."""
         return self.body.findtext(f"{{{namespace}}}{name}", "")
+
+
+def timed_out() -> FaultError:
+    """Return the fault for an operation that goes on longer than client or server wait."""
+    text = "The WS-Management service cannot complete the operation within the time specified."
+    return FaultError(2150858793, "w:TimedOut", text, receiver=True)
 
 
 def read(message: bytes) -> Request:
@@ -114,6 +121,10 @@ def read(message: bytes) -> Request:
             timeout=_seconds(header.findtext(f"{{{MANAGEMENT}}}OperationTimeout")),
             max_envelope_size=int(size) if size else None,
             body=next(iter(body), Element("none")),
+            options={
+                option.get("Name", ""): option.text or ""
+                for option in header.iterfind(f"{{{MANAGEMENT}}}OptionSet/{{{MANAGEMENT}}}Option")
+            },
         )
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise FaultError(

@@ -136,6 +136,10 @@ class Provider:
         """Say whether WinRM lets the user in at all (its RootSDDL)."""
         return self._passes(user, Gate.LISTENER) and self._has_role(user, REMOTE_ROLES)
 
+    def is_administrator(self, user: str) -> bool:
+        """Say whether the user is in FIMSyncAdmins."""
+        return self._in_group(user) and self._has_role(user, frozenset({"sync-admin"}))
+
     def query(self, text: str, user: str) -> list[Instance]:
         """Answer a WQL query.
 

@@ -17,7 +17,9 @@ from kit.lab.domain import Account, Domain
 from kit.lab.endpoint import MAX_ENVELOPE_SIZE, ConnectionCutError, Endpoint, Faults
 from kit.lab.engine import Engine
 from kit.lab.ntlm import NTLMHandler, Server
+from kit.lab.prompt import Prompt
 from kit.lab.sealing import CONTENT_TYPE, SealError, is_sealed, seal, unseal
+from kit.lab.shell import Shells
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +116,11 @@ class WSManServer:
         return self._endpoint.faults
 
     @property
+    def shells(self) -> Shells:
+        """The command shells, with the switches of who may open one and of what runs in them."""
+        return self._endpoint.shells
+
+    @property
     def clock_error(self) -> timedelta:
         """How far this server's clock is ahead of the machine's."""
         return self._server.clock_error
@@ -166,5 +173,7 @@ def start(
     WSManServer
         With the ``url`` to connect to.
     """
-    endpoint = Endpoint(wmi.Provider(engine, domain, accounts), max_timeout)
+    provider = wmi.Provider(engine, domain, accounts)
+    shells = Shells(Prompt(engine, provider.is_administrator), max_timeout)
+    endpoint = Endpoint(provider, shells, max_timeout)
     return WSManServer(endpoint, domain, accounts, tls)
