@@ -33,12 +33,15 @@ class ImportFlow:
     """A flow into a metaverse ``attribute`` from ``sources`` of an agent's connector space objects.
 
     ``precedence`` is ``ranked`` where the order of the flows decides, ``equal`` where the last import wins.
+    ``object_type`` is the metaverse object's; ``scripted`` is True where code computes the value.
     """
 
     attribute: str
     agent: str
     sources: tuple[str, ...]
     precedence: str
+    object_type: str = "person"
+    scripted: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,13 @@ class Configuration:
         writers = [agent for agent in directories if agent.exports_to(preflight.THUMBNAIL)]
         return _only(writers if writers and len(directories) > 1 else directories, "Active Directory")
 
-    def findings(self) -> pd.DataFrame:
+    def findings(self, people: pd.DataFrame | None = None) -> pd.DataFrame:
         """Judge the configuration before the connector space is deleted.
+
+        Parameters
+        ----------
+        people : DataFrame, optional
+            Columns of `kit.schema.PEOPLE`; with them the photos at risk are counted.
 
         Returns
         -------
@@ -122,7 +130,7 @@ class Configuration:
             Text columns severity, finding, evidence, consequence, remedy; ``stop`` before ``warn`` before
             ``note``. No rows when nothing speaks against the fix.
         """
-        return preflight.frame(preflight.judge(self))
+        return preflight.frame(preflight.judge(self, people))
 
 
 def read(folder: Path) -> Configuration:
@@ -231,11 +239,17 @@ def _exported_at(date: str) -> datetime | None:
 
 
 def _import_flows(metaverse: Element) -> Iterator[ImportFlow]:
-    for flows in metaverse.iterfind("import-attribute-flow/import-flow-set/import-flows"):
-        attribute, precedence = flows.get("mv-attribute", ""), flows.get("type", "")
-        for flow in flows.iterfind("import-flow"):
-            agent = flow.get("src-ma", "").upper()
-            yield ImportFlow(attribute, agent, agents.source_attributes(flow), precedence)
+    for group in metaverse.iterfind("import-attribute-flow/import-flow-set"):
+        for flows in group.iterfind("import-flows"):
+            for flow in flows.iterfind("import-flow"):
+                yield ImportFlow(
+                    flows.get("mv-attribute", ""),
+                    flow.get("src-ma", "").upper(),
+                    agents.source_attributes(flow),
+                    flows.get("type", ""),
+                    group.get("mv-object-type", ""),
+                    agents.is_scripted(flow),
+                )
 
 
 def _no_recall(metaverse: Element) -> Iterator[str]:

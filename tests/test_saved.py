@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -65,6 +66,30 @@ def test_the_deletion_rule_names_its_agents(tmp_path: Path) -> None:
     root = saved(field_rules(deletion_rule=rule), tmp_path)["MV.xml"].find(".//mv-deletion-rule")
     assert root is not None
     assert (root.get("type"), [agent.text for agent in root]) == ("declared-last", [SHAREPOINT_GUID])
+
+
+def test_a_deletion_rule_by_code_names_nobody(tmp_path: Path) -> None:
+    rule = DeletionRule("scripted", ("SPMA",))
+    root = saved(field_rules(deletion_rule=rule), tmp_path)["MV.xml"].find(".//mv-deletion-rule")
+    assert root is not None
+    assert (root.get("type"), len(root)) == ("scripted", 0)
+
+
+def test_flows_are_ranked_or_equal(tmp_path: Path) -> None:
+    rules = replace(field_rules(), equal_precedence=frozenset({"photo"}))
+    flows = saved(rules, tmp_path)["MV.xml"].findall(".//import-flows")
+    assert {flow.get("mv-attribute") for flow in flows if flow.get("type") == "equal"} == {"photo"}
+
+
+def test_the_partition_brings_users_and_waits_for_no_full_synchronisation(tmp_path: Path) -> None:
+    save(field_rules(), tmp_path, NOW)
+    (partition,) = configuration.read(tmp_path).directory_agent.selected_partitions
+    assert (partition.object_types, partition.needs_full_synchronization) == ({"user"}, False)
+
+
+def test_the_schema_says_what_is_only_exported(tmp_path: Path) -> None:
+    save(imported_rules(), tmp_path, NOW)
+    assert configuration.read(tmp_path).sharepoint_agent.export_only == {"Picture"}
 
 
 def test_recall_is_an_option_per_agent(tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ from kit.lab.layers import text_child
 from kit.lab.rules import AgentRules, ExportFlow, Rules, RunProfile, Step
 from kit.lab.space import identifier
 
+_NAMESPACES = {
+    "xmlns:dsml": "http://www.dsml.org/DSML",
+    "xmlns:ms-dsml": "http://www.microsoft.com/MMS/DSML",
+}
+
 
 def step_element(agent: AgentRules, step: Step) -> Element:
     """Return a run step as a run profile and as RunDetails' ``step-description`` show it."""
@@ -96,28 +101,34 @@ def _agent_file(agent: AgentRules, now: datetime) -> Element:
     cleanup = SubElement(data, "provisioning-cleanup", {"type": "declared"})
     text_child(cleanup, "action", agent.deprovisioning)
     _connection(data, agent)
-    partition = SubElement(SubElement(data, "ma-partition-data"), "partition")
-    for tag, text in (("id", partition_guid(agent)), ("name", agent.partition), ("selected", "1")):
-        text_child(partition, tag, text)
+    _partition(data, agent)
     run_data = SubElement(data, "ma-run-data")
     for profile in agent.run_profiles:
         run_data.append(_run_configuration(agent, profile, now))
     return root
 
 
+def _partition(data: Element, agent: AgentRules) -> None:
+    """Add the one partition, selected, with nothing changed since the last full synchronization."""
+    partition = SubElement(SubElement(data, "ma-partition-data"), "partition")
+    for tag, text in (("id", partition_guid(agent)), ("name", agent.partition), ("selected", "1")):
+        text_child(partition, tag, text)
+    types = SubElement(SubElement(partition, "filter"), "object-classes")
+    text_child(types, "object-class", "user")
+    text_child(partition, "allowed-operations", "1")
+
+
 def _schema(data: Element, agent: AgentRules) -> None:
-    dsml = SubElement(
-        SubElement(data, "schema"), "dsml", {"xmlns:ms-dsml": "http://www.microsoft.com/MMS/DSML"}
-    )
-    schema = SubElement(dsml, "directory-schema")
+    dsml = SubElement(SubElement(data, "schema"), "dsml:dsml", _NAMESPACES)
+    schema = SubElement(dsml, "dsml:directory-schema")
     for attribute in agent.attributes:
-        kind = SubElement(schema, "attribute-type", {"id": attribute, "single-value": "true"})
+        kind = SubElement(schema, "dsml:attribute-type", {"id": attribute, "single-value": "true"})
         if attribute in agent.export_only:
             kind.set("ms-dsml:allowedOperation", "ExportOnly")
             kind.set("ms-dsml:export-only", "true")
-        text_child(kind, "name", attribute)
+        text_child(kind, "dsml:name", attribute)
         binary = attribute in {"Picture", "thumbnailPhoto"}
-        text_child(kind, "syntax", f"1.3.6.1.4.1.1466.115.121.1.{5 if binary else 15}")
+        text_child(kind, "dsml:syntax", f"1.3.6.1.4.1.1466.115.121.1.{5 if binary else 15}")
 
 
 def _joining(data: Element, agent: AgentRules) -> None:
@@ -199,7 +210,8 @@ def _metaverse_file(rules: Rules, now: datetime) -> Element:
     flows = SubElement(data, "import-attribute-flow")
     group = SubElement(flows, "import-flow-set", {"mv-object-type": rules.object_type})
     for attribute, ranked in rules.ranked_flows.items():
-        element = SubElement(group, "import-flows", {"mv-attribute": attribute, "type": "ranked"})
+        precedence = "equal" if attribute in rules.equal_precedence else "ranked"
+        element = SubElement(group, "import-flows", {"mv-attribute": attribute, "type": precedence})
         for name, (_, source) in ranked.items():
             agent = rules.by_name[name]
             identity = identifier("import-flow", agent.guid, attribute)
@@ -223,7 +235,8 @@ def _metaverse_file(rules: Rules, now: datetime) -> Element:
             "type": rules.deletion.type,
         }
         rule = SubElement(deletion, "mv-deletion-rule", attributes)
-        for name in rules.deletion.agents:
+        named = () if rules.deletion.type == "scripted" else rules.deletion.agents
+        for name in named:
             text_child(rule, "src-ma", rules.by_name[name].guid)
     return root
 

@@ -6,7 +6,10 @@ SPMA); a site whose photos flow to Active Directory has changed it by hand.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from kit.lab.rules import (
     EXPORT_ONLY,
@@ -122,6 +125,18 @@ def imported_rules(*, domain_dn: str = "DC=contoso,DC=example", provisioning: bo
     )
 
 
+def _empties(**options: Any) -> Rules:  # noqa: ANN401 - any option of field_rules
+    """Return rules under which an empty photo in the metaverse empties the directory's."""
+    return field_rules(suppress_deletions=False, directory_second=False, **options)
+
+
+def _deletes_accounts(deletion_rule: DeletionRule) -> Rules:
+    """Return rules under which an account of the directory goes with its metaverse object."""
+    return field_rules(deletion_rule=deletion_rule).with_agent(
+        DIRECTORY_AGENT, deprovisioning="delete-object"
+    )
+
+
 def _directory_agent(domain_dn: str) -> AgentRules:
     """Return the Active Directory management agent without export flows."""
     domain = domain_dn.replace("DC=", "").replace(",", ".")
@@ -167,16 +182,32 @@ def _sharepoint_agent(direction: str) -> AgentRules:
         join=JoinRule("UserName", "accountName"),
         deprovisioning="delete-object",
         run_profiles=run_profiles(_PROFILES, batch_size=50),
-        parameters=(
-            ("HTTP Protocol", "HTTP"),
-            ("Host Name", "sharepoint.contoso.example"),
-            ("Port", "8080"),
-            ("Application ID", ""),
-            ("Domain", "CONTOSO"),
-            ("User Name", "svc-spma"),
-            ("Picture Flow Direction", direction),
-        ),
+        parameters=_parameters(direction),
     )
+
+
+def _parameters(direction: str) -> tuple[tuple[str, str], ...]:
+    """Return the SharePoint agent's connectivity parameters."""
+    return (
+        ("HTTP Protocol", "HTTP"),
+        ("Host Name", "sharepoint.contoso.example"),
+        ("Port", "8080"),
+        ("Application ID", ""),
+        ("Domain", "CONTOSO"),
+        ("User Name", "svc-spma"),
+        ("Picture Flow Direction", direction),
+    )
+
+
+def _sharepoint(**changes: Any) -> Rules:  # noqa: ANN401 - any field of AgentRules
+    """Return the reversed site's rules with another SharePoint agent."""
+    return field_rules().with_agent(SHAREPOINT_AGENT, **changes)
+
+
+def _directory_first() -> Rules:
+    """Return the reversed site's rules with the directory's photo above SharePoint's."""
+    rules = field_rules()
+    return replace(rules, import_flows=tuple(reversed(rules.import_flows)))
 
 
 def _provisioning() -> Provisioning:
@@ -186,3 +217,53 @@ def _provisioning() -> Provisioning:
         anchor="accountName",
         initial=(("UserName", "accountName"), ("PreferredName", "displayName")),
     )
+
+
+HAZARDS: Mapping[str, Callable[[], Rules]] = MappingProxyType(
+    {
+        "recall without a second provider": lambda: _empties(recall=True),
+        "recall and nobody joins again": lambda: _empties(recall=True).with_agent(
+            SHAREPOINT_AGENT, join=None
+        ),
+        "photos that SharePoint does not have": _empties,
+        "a deletion rule that names SharePoint": lambda: _empties(
+            deletion_rule=DeletionRule("declared-any", (SHAREPOINT_AGENT,))
+        ),
+        "a deletion rule that does not count the directory": lambda: _empties(
+            deletion_rule=DeletionRule("declared-last", (DIRECTORY_AGENT,))
+        ),
+        "a deletion rule that takes accounts": lambda: _deletes_accounts(
+            DeletionRule("declared-any", (DIRECTORY_AGENT, SHAREPOINT_AGENT))
+        ),
+        "code that takes accounts": lambda: _deletes_accounts(DeletionRule("scripted", (SHAREPOINT_AGENT,))),
+        "a last connector that takes accounts": lambda: _deletes_accounts(
+            DeletionRule("declared-last", (DIRECTORY_AGENT,))
+        ),
+    }
+)
+"""Configurations that lose photos of the directory when the directory agent synchronises and exports between
+the deletion of the SharePoint connector space and its full synchronisation."""
+
+OBSTACLES: Mapping[str, Callable[[], Rules]] = MappingProxyType(
+    {
+        "pictures are never imported": lambda: _sharepoint(
+            parameters=_parameters(EXPORT_ONLY), export_only=("Picture",)
+        ),
+        "a schema that was not refreshed": lambda: _sharepoint(export_only=("Picture",)),
+        "a picture that is not selected": lambda: _sharepoint(attributes=("Anchor", "UserName", "WorkPhone")),
+        "nobody joins again": lambda: _sharepoint(join=None),
+        "the directory first": _directory_first,
+        "whoever comes last": lambda: replace(field_rules(), equal_precedence=frozenset({"photo"})),
+        "no photo to the directory": lambda: field_rules().with_agent(DIRECTORY_AGENT, export_flows=()),
+        "the wrong attribute": lambda: field_rules().with_agent(
+            DIRECTORY_AGENT, export_flows=(ExportFlow("jpegPhoto", "photo"),)
+        ),
+        "no export to the directory": lambda: field_rules().with_agent(
+            DIRECTORY_AGENT, run_profiles=run_profiles(_PROFILES[:-1], batch_size=100)
+        ),
+        "both directions": lambda: _sharepoint(
+            export_flows=(ExportFlow("Picture", "photo", suppress_deletions=False),)
+        ),
+    }
+)
+"""Configurations that lose no photo of the directory and let the fix change nothing, or the wrong thing."""
