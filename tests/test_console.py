@@ -16,7 +16,7 @@ from kit.errors import NotFoundError, ParameterError, RightsError, SafetyError, 
 from kit.lab import console
 from kit.lab.clock import Clock
 from kit.lab.connector import DiscoveryError, ImportedObject
-from kit.lab.console import ConsoleServer, deletion_path, press
+from kit.lab.console import ConsoleServer, deletion_path, press, run_path
 from kit.lab.engine import Engine
 from kit.lab.site import field_rules
 
@@ -138,6 +138,16 @@ def test_provisioning_takes_only_a_boolean(server: ConsoleServer, engine: Engine
     with pytest.raises(ParameterError, match="'enabled' is"):
         press(server.url, "/provisioning", {"enabled": value})
     assert engine.rules.provisioning_enabled is True
+
+
+def test_a_run_tells_its_status(server: ConsoleServer, engine: Engine) -> None:
+    assert press(server.url, run_path("SPMA"), {"profile": "fullsync"}) == {"status": "success"}
+    assert engine.runs("SPMA")[0].profile == "FullSync"
+
+
+def test_a_run_of_an_unknown_profile_is_the_services_to_refuse(server: ConsoleServer) -> None:
+    told = press(server.url, run_path("SPMA"), {"profile": "Nothing"})
+    assert told == {"status": "no-start-unknown-profile-name"}
 
 
 def test_exported_configuration_can_be_read(server: ConsoleServer, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from xml.etree.ElementTree import fromstring
 
@@ -140,6 +141,103 @@ def test_with_the_last_connector_a_declared_last_rule_deletes() -> None:
     farm = case_farm(rules=field_rules(deletion_rule=DeletionRule("declared-last", ("ADMA",))))
     farm.engine.delete_connector_space("SPMA")
     assert farm.engine.metaverse_count == 0
+
+
+def test_code_that_names_the_sharepoint_agent_empties_the_metaverse() -> None:
+    farm = case_farm(rules=field_rules(deletion_rule=DeletionRule("scripted", ("SPMA",))))
+    farm.engine.delete_connector_space("SPMA")
+    assert farm.engine.metaverse_count == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "count"),
+    [
+        ("delete-object", "NumExportDelete"),
+        ("make-normal-disconnector", "NumDisconnectors"),
+        ("make-explicit-disconnector", "NumExplicitDisconnectors"),
+    ],
+)
+def test_deprovisioning_does_what_the_agent_says(action: str, count: str) -> None:
+    rules = field_rules(deletion_rule=DeletionRule("declared-any", ("SPMA",)))
+    farm = case_farm(rules=rules.with_agent("ADMA", deprovisioning=action))
+    farm.engine.delete_connector_space("SPMA")
+    assert farm.engine.counters("ADMA")[count] == 2
+
+
+def test_explicit_disconnectors_never_join_again() -> None:
+    rules = field_rules(deletion_rule=DeletionRule("declared-any", ("SPMA",)))
+    farm = case_farm(rules=rules.with_agent("ADMA", deprovisioning="make-explicit-disconnector"))
+    farm.engine.delete_connector_space("SPMA")
+    farm.run("ADMA", *FULL)
+    assert farm.engine.counters("ADMA")["NumExplicitDisconnectors"] == 2
+
+
+def test_a_deletion_outside_the_rules_recalls_nothing() -> None:
+    farm = case_farm(
+        rules=photo_only_from_sharepoint(recall=True, suppress_deletions=False), rules_at_deletion=False
+    )
+    farm.engine.delete_connector_space("SPMA")
+    assert (farm.pending("ADMA"), farm.engine.metaverse_count) == ({}, 2)
+
+
+def test_after_a_deletion_outside_the_rules_everybody_joins_again() -> None:
+    farm = case_farm(rules_at_deletion=False)
+    farm.upload("anna", b"new photo")
+    fix(farm)
+    assert farm.photo("anna") == small(b"new photo")
+    assert farm.engine.counters("SPMA")["NumConnectors"] == 2
+
+
+@pytest.mark.parametrize(("order", "photo"), [(("ADMA", "SPMA"), b"new"), (("SPMA", "ADMA"), b"old")])
+def test_with_equal_precedence_the_agent_that_comes_last_wins(order: tuple[str, ...], photo: bytes) -> None:
+    rules = replace(field_rules(), equal_precedence=frozenset({"photo"}))
+    farm = case_farm(rules=rules)
+    farm.upload("anna", b"new photo")
+    farm.engine.delete_connector_space("SPMA")
+    farm.run("SPMA", "FullImport")
+    for agent in order:
+        farm.run(agent, "FullSync")
+    farm.run("ADMA", "Export")
+    assert photo in farm.photo("anna")
+
+
+# What provisioning adds without knowing the anchor
+
+
+def farm_with_doubles(**options: bool) -> MemoryFarm:
+    """Return a farm on which a synchronisation has added a second SharePoint object per person."""
+    rules = field_rules(**options)
+    assert rules.provisioning
+    farm = case_farm(rules=replace(rules, provisioning=replace(rules.provisioning, knows_anchor=False)))
+    farm.engine.delete_connector_space("SPMA")
+    farm.run("ADMA", "FullSync")
+    return farm
+
+
+def test_a_double_keeps_the_real_object_from_joining() -> None:
+    farm = farm_with_doubles()
+    farm.run("SPMA", *FULL)
+    counts = farm.engine.counters("SPMA")
+    assert (counts["NumDisconnectors"], counts["NumExportAdd"]) == (2, 2)
+
+
+def test_a_double_keeps_a_recalled_photo_away() -> None:
+    farm = farm_with_doubles(recall=True, suppress_deletions=False, directory_second=False)
+    farm.run("SPMA", *FULL)
+    farm.run("ADMA", "Export")
+    assert farm.photo("anna") is None
+
+
+def test_an_object_that_was_added_has_its_anchor_from_then_on() -> None:
+    farm = farm_with_doubles()
+    farm.sharepoint.drop("anna")
+    farm.run("SPMA", "Export", "FullImport", "FullSync")
+    states = {
+        view.anchor: bool(view.metaverse_guid)
+        for view in farm.engine.connector_space_objects()
+        if view.agent == "SPMA" and "anna" in view.anchor
+    }
+    assert states == {"anna": True}
 
 
 @pytest.mark.parametrize(("provisioning", "adds"), [(True, 2), (False, 0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,19 @@ names, agents, profiles = st.sampled_from(NAMES), st.sampled_from(["ADMA", "SPMA
 runs: st.SearchStrategy[Event] = st.builds(
     lambda agent, profile: lambda farm: farm.run(agent, profile), agents, profiles
 )
-rule_sets: st.SearchStrategy[Rules] = st.builds(
+
+
+def elaborate(rules: Rules, cleanup: str, equal: bool, knows_anchor: bool) -> Rules:
+    """Return rules with what `field_rules` does not choose."""
+    assert rules.provisioning
+    return replace(
+        rules.with_agent("ADMA", deprovisioning=cleanup),
+        equal_precedence=frozenset({"photo"} if equal else ()),
+        provisioning=replace(rules.provisioning, knows_anchor=knows_anchor),
+    )
+
+
+field_rule_sets: st.SearchStrategy[Rules] = st.builds(
     field_rules,
     directory_second=st.booleans(),
     suppress_deletions=st.booleans(),
@@ -27,10 +40,12 @@ rule_sets: st.SearchStrategy[Rules] = st.builds(
     provisioning=st.booleans(),
     deletion_rule=st.builds(
         DeletionRule,
-        st.sampled_from(["declared-any", "declared-last", "none"]),
+        st.sampled_from(["declared-any", "declared-last", "scripted", "none"]),
         st.sampled_from([("ADMA",), ("SPMA",), ("ADMA", "SPMA"), ()]),
     ),
 )
+cleanups = st.sampled_from(["delete-object", "make-normal-disconnector", "make-explicit-disconnector"])
+rule_sets = st.builds(elaborate, field_rule_sets, cleanups, st.booleans(), st.booleans())
 
 
 def dismiss(farm: MemoryFarm, name: str) -> None:
@@ -74,9 +89,9 @@ def cycle(farm: MemoryFarm) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(rules=rule_sets, history=histories)
-def test_counters_and_joins_always_agree(rules: Rules, history: list[Event]) -> None:
-    farm = case_farm(rules=rules)
+@given(rules=rule_sets, history=histories, by_the_rules=st.booleans())
+def test_counters_and_joins_always_agree(rules: Rules, history: list[Event], by_the_rules: bool) -> None:
+    farm = case_farm(rules=rules, rules_at_deletion=by_the_rules)
     for event in history:
         event(farm)
         for agent in ("ADMA", "SPMA"):
@@ -134,7 +149,7 @@ def test_after_the_fix_every_directory_photo_is_sharepoints(history: list[Event]
 
 
 @settings(max_examples=200, deadline=None)
-@given(rules=rule_sets, history=histories)
+@given(rules=field_rule_sets, history=histories)
 def test_exports_and_confirming_imports_settle(rules: Rules, history: list[Event]) -> None:
     farm = case_farm(rules=rules)
     for event in history:

@@ -16,7 +16,7 @@ from kit.lab import console
 from kit.lab.connector import DiscoveryError, ImportedObject
 from kit.lab.console import ConsoleServer
 from kit.lab.engine import Engine
-from kit.lab.operator import StandIn
+from kit.lab.operator import SecondOperator, StandIn
 
 SECONDS = 10.0
 
@@ -161,3 +161,50 @@ def test_it_waits_for_a_run_in_progress(tmp_path: Path, journal: Journal) -> Non
         done = eventually(lambda: bool(stand_in.actions))
     server.stop()
     assert (early, done) == ([], True)
+
+
+# Somebody who knows nothing of the fix
+
+
+@pytest.fixture
+def second(server: ConsoleServer, journal: Journal) -> Iterator[SecondOperator]:
+    moment = {"event": "outcome", "name": "delete_connector_space"}
+    with SecondOperator(server.url, journal.path, "ADMA", "Export", **moment) as person:
+        yield person
+
+
+def test_a_second_operator_runs_once_at_the_moment(
+    second: SecondOperator, journal: Journal, engine: Engine
+) -> None:
+    runs = len(engine.runs("ADMA"))
+    for step in (3, 4):
+        journal.write("outcome", step, name="delete_connector_space")
+    assert eventually(lambda: bool(second.actions))
+    pause = threading.Event()
+    pause.wait(0.3)  # three more looks
+    assert (second.actions, len(engine.runs("ADMA"))) == (
+        ["ran Export of ADMA: completed-no-objects"],
+        runs + 1,
+    )
+
+
+def test_a_second_operator_waits_for_the_moment(second: SecondOperator, journal: Journal) -> None:
+    journal.write("intent", 3, name="delete_connector_space")
+    pause = threading.Event()
+    pause.wait(0.3)  # three looks
+    assert second.actions == []
+
+
+def test_a_second_operator_is_told_why_a_run_is_refused(
+    server: ConsoleServer, journal: Journal, engine: Engine
+) -> None:
+    moment = {"event": "gate", "name": "provisioning_off"}
+    with engine.disturbances.hold("SPMA") as reached:
+        running = threading.Thread(target=engine.execute, args=("SPMA", "FullSync"))
+        running.start()
+        assert reached.wait(SECONDS)
+        ask(journal, "provisioning_off", 2)
+        with SecondOperator(server.url, journal.path, "ADMA", "FullSync", **moment) as second:
+            assert eventually(lambda: bool(second.actions))
+    running.join()
+    assert "0x8023063D" in second.actions[0]

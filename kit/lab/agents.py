@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from kit.connection import telling
 from kit.directory import Directory, DirectoryUser
 from kit.errors import NotFoundError, ProtocolError, RightsError
 from kit.lab.connector import DiscoveryError, ExportFailure, ImportedObject
@@ -12,6 +13,7 @@ from kit.lab.runs import EXTENSION_EXCEPTION, FULL_IMPORT_REQUIRED, StepStoppedE
 from kit.lab.space import Delta, Value
 from kit.lab.staging import PICTURE
 from kit.profiles import Profile, UnreadableProfile
+from kit.results import check
 from kit.sharepoint import SharePoint
 from kit.soap import escape
 
@@ -45,6 +47,21 @@ class DirectoryWriter(Directory):
         raw = value.encode() if isinstance(value, str) else value
         what = f"{attribute} of {distinguished_name!r}"
         self._session.modify(distinguished_name, attribute, [] if raw is None else [raw], what)
+
+    def delete(self, distinguished_name: str) -> None:
+        """Delete one object.
+
+        Raises
+        ------
+        NotFoundError
+            It is not there.
+        SourceError
+            What the directory or the connection refused.
+        """
+        connection, what = self._session.connect(), f"deletion of {distinguished_name!r}"
+        with telling(what):
+            connection.delete(distinguished_name)
+        check(connection.result, what)
 
 
 class DirectoryConnector:
@@ -89,12 +106,12 @@ class DirectoryConnector:
         return self._changed(f"(uSNChanged>={int(watermark) + 1})", attributes), following
 
     def export(self, anchor: str, dn: str, change: Delta) -> ExportFailure | None:  # noqa: ARG002 - the interface
-        """Write an update; this farm's rules never create or delete an account."""
-        if change.operation != "update":
-            return ExportFailure(
-                "unexpected-error", f"{change.operation} is not modelled by this practice farm"
-            )
+        """Write an update or a deletion; this farm's rules never create an account."""
+        if change.operation == "add":
+            return ExportFailure("unexpected-error", "add is not modelled by this practice farm")
         try:
+            if change.operation == "delete":
+                self._directory.delete(dn)
             for attribute, value in change.changes.items():
                 self._directory.replace(dn, attribute, value)
         except RightsError as error:

@@ -3,7 +3,8 @@
 Deleting a connector space, switching provisioning and exporting the server's configuration have no call in
 the synchronization service's WMI provider, so they are here and nowhere else.
 
-``GET /state`` · ``POST /agents/NAME/delete-connector-space`` · ``POST /provisioning {"enabled": false}`` ·
+``GET /state`` · ``POST /agents/NAME/delete-connector-space`` ·
+``POST /agents/NAME/run {"profile": "Export"}`` · ``POST /provisioning {"enabled": false}`` ·
 ``POST /export-configuration {"folder": "..."}``; bodies and answers are JSON. A refused call is answered with
 ``{"what", "cause", "next_step"}``: 409 while a run is in progress, 404 for an unknown agent, 400 for a bad
 body, 403 for a call that another web page made.
@@ -106,6 +107,9 @@ class ConsoleServer(ThreadingHTTPServer):
         deletion = re.fullmatch(r"/agents/([^/]+)/delete-connector-space", path)
         if deletion:
             return {"deleted": self.engine.delete_connector_space(unquote(deletion[1]))}
+        run = re.fullmatch(r"/agents/([^/]+)/run", path)
+        if run:
+            return {"status": self.engine.execute(unquote(run[1]), _parameter(body, "profile", str))}
         if path == "/provisioning":
             self.engine.set_provisioning(_parameter(body, "enabled", bool))
             return {"provisioning_enabled": self.engine.rules.provisioning_enabled}
@@ -183,7 +187,16 @@ def deletion_path(agent: str) -> str:
     >>> deletion_path("SP MA")
     '/agents/SP%20MA/delete-connector-space'
     """
-    return f"/agents/{quote(agent, safe='')}/delete-connector-space"
+    return f"{_agent_path(agent)}/delete-connector-space"
+
+
+def run_path(agent: str) -> str:
+    """Return the path of the call that runs one of an agent's profiles."""
+    return f"{_agent_path(agent)}/run"
+
+
+def _agent_path(agent: str) -> str:
+    return f"/agents/{quote(agent, safe='')}"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,10 +14,20 @@ from types import MappingProxyType
 from kit.errors import NotFoundError, ParameterError, SafetyError
 from kit.lab.clock import Clock
 from kit.lab.connector import Connector
+from kit.lab.disturbances import Disturbances, Ending
 from kit.lab.layers import ConnectorSpaceView
 from kit.lab.metaverse import Metaverse
 from kit.lab.rules import AgentRules, Rules, RunProfile
-from kit.lab.runs import Counters, RunRecord, StepRecord, goes_on
+from kit.lab.runs import (
+    MA_ALREADY_RUNNING,
+    MA_UPDATE_IN_PROGRESS,
+    UNKNOWN_PROFILE,
+    WITHOUT_RUN,
+    Counters,
+    RunRecord,
+    StepRecord,
+    goes_on,
+)
 from kit.lab.saved import save
 from kit.lab.space import ConnectorSpace, ConnectorSpaceObject
 from kit.lab.steps import StepRunner
@@ -60,6 +70,15 @@ class Engine:
         The account that run history shows when none is given.
     picture_model : bool
         Whether full imports overlook pictures as the case describes (see `kit.lab.staging`).
+    rules_at_deletion : bool
+        Whether deleting a connector space disconnects its objects by the rules, recall and deletion rule
+        included. Microsoft has both checked beforehand; that they run at that moment on MIM 2016 too is
+        inferred, not stated.
+
+    Attributes
+    ----------
+    disturbances : Disturbances
+        What is to go wrong.
     """
 
     def __init__(
@@ -70,11 +89,14 @@ class Engine:
         clock: Clock,
         run_as: str = "CONTOSO\\svc-mim",
         picture_model: bool = True,
+        rules_at_deletion: bool = True,
     ) -> None:
+        self.disturbances = Disturbances()
         self._connectors = dict(connectors)
         self._clock = clock
         self._run_as = run_as
         self._picture_model = picture_model
+        self._rules_at_deletion = rules_at_deletion
         self._state = (
             threading.RLock()
         )  # connector spaces, metaverse and rules; held for one object at a time
@@ -120,8 +142,8 @@ class Engine:
         Returns
         -------
         str
-            The run's final status, or ``no-start-unknown-profile-name``, ``no-start-ma-already-running`` or
-            ``no-start-ma-update-in-progress``; after these three there is no run in the history.
+            The run's final status, or one of `kit.lab.runs.WITHOUT_RUN`, after which there is no run in the
+            history.
 
         Raises
         ------
@@ -133,12 +155,15 @@ class Engine:
         configuration = self._agent(agent)
         run_profile = configuration.run_profile(profile)
         if run_profile is None:
-            return "no-start-unknown-profile-name"
+            return UNKNOWN_PROFILE
+        ending = self.disturbances.next_ending(agent)
+        if ending and ending.status in WITHOUT_RUN:
+            return ending.status
         run = self._admit(configuration, run_profile, security_id or self._run_as)
         if isinstance(run, str):
             return run
         try:
-            self._run_steps(run, configuration, run_profile)
+            self._run_steps(run, configuration, run_profile, ending)
         finally:
             for step in run.steps:
                 if step.ended is None:  # only a defect of the service leaves a step like this
@@ -159,6 +184,7 @@ class Engine:
         if run is None:
             return "ma-not-running"
         run.stop_requested.set()
+        self.disturbances.release(agent)
         return "success"
 
     def counters(self, agent: str) -> dict[str, int]:
@@ -196,9 +222,8 @@ class Engine:
     def delete_connector_space(self, agent: str) -> int:
         """Do what "Delete connector space only" does; return how many objects were discarded.
 
-        Holograms, joins, pending and unconfirmed changes, errors and the watermark go. Recall and deletion
-        rule run as at any disconnection, and leave pending exports on the other agents. Microsoft has both
-        checked beforehand; that they run at that moment on MIM 2016 too is inferred, not stated.
+        Holograms, joins, pending and unconfirmed changes, errors and the watermark go, object by object. What
+        recall and deletion rule do to a person leaves pending exports on the other agents.
 
         Raises
         ------
@@ -208,15 +233,15 @@ class Engine:
             A run is in progress.
         """
         self._agent(agent)
-        with self._alone(f"delete the connector space of {agent}"), self._state:
-            space = self._spaces[agent]
-            discarded = len(space)
-            counters = Counters()
+        with self._alone(f"delete the connector space of {agent}"):
+            space, counters = self._spaces[agent], Counters()
+            discarded, passage = len(space), self.disturbances.passage(agent)
             for item in space:
-                person = self._synchronization.disconnect(item, counters)
-                if person is not None:
-                    self._synchronization.outbound(person, counters, provision=False)
-            space.clear()
+                passage.next_object()
+                with self._state:
+                    self._synchronization.discard(item, counters, by_the_rules=self._rules_at_deletion)
+            with self._state:
+                space.clear()
         logger.info("connector space of %s deleted: %d objects", agent, discarded)
         return discarded
 
@@ -274,9 +299,9 @@ class Engine:
         synchronises = any(step.type.synchronises for step in profile.steps)
         with self._admission:
             if self._reconfiguring:
-                return "no-start-ma-update-in-progress"
+                return MA_UPDATE_IN_PROGRESS
             if agent.name in self._running:
-                return "no-start-ma-already-running"
+                return MA_ALREADY_RUNNING
             if synchronises and self._synchronising:
                 cause = f"{self._synchronising} is synchronising"
                 what = f"{profile.name} of {agent.name} was refused (0x8023063D)"
@@ -292,8 +317,11 @@ class Engine:
                 self._synchronising = agent.name
         return run
 
-    def _run_steps(self, run: RunRecord, agent: AgentRules, profile: RunProfile) -> None:
+    def _run_steps(
+        self, run: RunRecord, agent: AgentRules, profile: RunProfile, ending: Ending | None
+    ) -> None:
         connector = self._connectors[agent.name]
+        passage = self.disturbances.passage(agent.name, run.stop_requested, ending)
         for number, step in enumerate(profile.steps, start=1):
             record = StepRecord(number, step, self._clock.now(), connector.server)
             run.steps.append(record)
@@ -305,7 +333,8 @@ class Engine:
                 synchronization=self._synchronization,
                 lock=self._state,
                 clock=self._clock,
-                stop_requested=run.stop_requested,
+                passage=passage,
+                disturbances=self.disturbances,
                 picture_model=self._picture_model,
             ).run()
             if not goes_on(record.result):

@@ -99,11 +99,11 @@ class Metaverse:
     def dies(self, person: MetaverseObject, agent: str) -> bool:
         """Say whether the deletion rule deletes a person who has just lost a connector of ``agent``.
 
-        ``declared-any``: any named agent's connector went. ``declared-last``: no connector is left, the named
-        agents' not counting.
+        ``declared-any``, ``scripted``: any named agent's connector went. ``declared-last``: no connector is
+        left, the named agents' not counting.
         """
         rule = self._rules.deletion
-        if rule.type == "declared-any":
+        if rule.type in {"declared-any", "scripted"}:
             return agent in rule.agents
         if rule.type == "declared-last":
             return all(connector.agent in rule.agents for connector in person.connectors.values())
@@ -112,8 +112,8 @@ class Metaverse:
     def flow_in(self, person: MetaverseObject, source: ConnectorSpaceObject) -> bool:
         """Run the import flows from one connector, by precedence.
 
-        A value gives way only to one of equal or better rank; when its own contributor has none any more, the
-        next in rank gives one.
+        A value gives way only to one of equal or better rank, or to any where precedence is equal; when its
+        own contributor has none any more, the next in rank gives one.
 
         Returns
         -------
@@ -143,7 +143,8 @@ class Metaverse:
         value = (source.hologram or {}).get(name)
         if value is None:
             return self._repopulate(person, attribute) if own else False
-        if current is not None and ranked.get(current.agent, (_LAST, ""))[0] < rank:
+        is_ranked = attribute not in self._rules.equal_precedence
+        if current is not None and is_ranked and ranked.get(current.agent, (_LAST, ""))[0] < rank:
             return False
         return self._set(person, attribute, Contribution(value, source.agent, source.guid))
 

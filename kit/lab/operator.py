@@ -1,23 +1,59 @@
-"""The person at miisclient.exe, played by a thread: it does the hand work that a running fix waits for."""
+"""The people at miisclient.exe, played by threads: who does a fix's hand work, and who comes in its way."""
 
 from __future__ import annotations
 
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from kit.errors import KitError, SafetyError
-from kit.lab.console import deletion_path, press
+from kit.lab.console import deletion_path, press, run_path
 
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
-class StandIn:
+class _Onlooker:
+    """Follows a case's journal from its first moment; a context manager that ends with its block."""
+
+    def __init__(self, console_url: str, journal: Path) -> None:
+        self.actions: list[str] = []
+        self._console_url = console_url
+        self._journal = journal
+        self._stopping = threading.Event()
+        name = f"{type(self).__name__} at {console_url}"
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Go home; what is being done is finished first."""
+        self._stopping.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _work(self) -> None:
+        while not self._stopping.wait(_SECONDS_BETWEEN_LOOKS):
+            self._look(_lines(self._journal))
+
+    def _look(self, lines: Sequence[bytes]) -> None:
+        """Do what the journal's lines ask for."""
+        raise NotImplementedError
+
+    def _tell(self, action: str) -> None:
+        logger.info("%s", action)
+        self.actions.append(action)
+
+
+class StandIn(_Onlooker):
     """Follows a case's journal and does the work of every open gate once, on the operator console.
 
     A gate is open from its line, ``{"event": "gate", "gate": ..., "step": n}``, to a later
@@ -36,31 +72,14 @@ class StandIn:
     """
 
     def __init__(self, console_url: str, journal: Path, configuration_folder: Path) -> None:
-        self.actions: list[str] = []
-        self._console_url = console_url
-        self._journal = journal
         self._configuration_folder = configuration_folder
         self._done: set[bytes] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"stand-in at {console_url}", daemon=True)
-        self._thread.start()
+        super().__init__(console_url, journal)
 
-    def stop(self) -> None:
-        """Go home; what is being done is finished first."""
-        self._stopping.set()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _work(self) -> None:
-        while not self._stopping.wait(_SECONDS_BETWEEN_LOOKS):
-            for line, event in _open_gates(self._journal).items():
-                if line not in self._done:
-                    self._pass(line, event)
+    def _look(self, lines: Sequence[bytes]) -> None:
+        for line, event in _open_gates(lines).items():
+            if line not in self._done:
+                self._pass(line, event)
 
     def _pass(self, line: bytes, gate: Mapping[str, Any]) -> None:
         """Do one gate's work, or leave it for the next look."""
@@ -85,17 +104,52 @@ class StandIn:
         else:
             logger.warning("gate %r asks for nothing that this stand-in can do", gate)
 
-    def _tell(self, action: str) -> None:
-        logger.info("%s", action)
-        self.actions.append(action)
+
+class SecondOperator(_Onlooker):
+    """Somebody who has not been told of the fix, and starts one run in the middle of it.
+
+    Parameters
+    ----------
+    console_url : str
+        The operator console's address.
+    journal : Path
+        The case's ``journal.jsonl``; need not exist yet.
+    agent, profile : str
+        What is run, once; ``actions`` then says how that ended.
+    event, name : str
+        The journal's line at which it is: its ``event``, and its ``name`` or ``gate``.
+    """
+
+    def __init__(
+        self, console_url: str, journal: Path, agent: str, profile: str, *, event: str, name: str
+    ) -> None:
+        self._run, self._moment = (agent, profile), (event, name)
+        super().__init__(console_url, journal)
+
+    def _look(self, lines: Sequence[bytes]) -> None:
+        moments = {
+            (event.get("event"), name)
+            for event in map(_event, lines)
+            for name in (event.get("name"), event.get("gate"))
+        }
+        if self._moment in moments and not self.actions:
+            agent, profile = self._run
+            try:
+                told = press(self._console_url, run_path(agent), {"profile": profile})["status"]
+            except KitError as refusal:
+                told = str(refusal)
+            self._tell(f"ran {profile} of {agent}: {told}")
 
 
-def _open_gates(journal: Path) -> dict[bytes, Mapping[str, Any]]:
-    """Return the gates without an outcome, by their line, which is unlike any other for its time."""
+def _lines(journal: Path) -> list[bytes]:
     try:
-        lines = journal.read_bytes().split(b"\n")
+        return journal.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return {}
+        return []
+
+
+def _open_gates(lines: Sequence[bytes]) -> dict[bytes, Mapping[str, Any]]:
+    """Return the gates without an outcome, by their line, which is unlike any other for its time."""
     waiting: dict[object, tuple[bytes, Mapping[str, Any]]] = {}
     for line in lines:
         event = _event(line)

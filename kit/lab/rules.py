@@ -102,10 +102,11 @@ class JoinRule:
 
 @dataclass(frozen=True)
 class DeletionRule:
-    """When a metaverse object dies: ``declared-any``, ``declared-last`` or ``none``, and the agents it names.
+    """When a metaverse object dies: its type, and the agents it names.
 
     ``declared-any`` deletes when a connector of any named agent goes; ``declared-last`` when the last
-    connector goes, the named agents' connectors not counting.
+    connector goes, the named agents' connectors not counting; ``none`` never. With ``scripted`` a rules
+    extension decides: here as ``declared-any`` does, but nobody reads the agents in the configuration.
     """
 
     type: str
@@ -116,12 +117,15 @@ class DeletionRule:
 class Provisioning:
     """What the provisioning code does: a connector of ``agent`` for every person who has none.
 
-    ``initial`` maps connector-space attributes to the metaverse attributes of their first values.
+    ``initial`` maps connector-space attributes to the metaverse attributes of their first values. Where the
+    code does not know the anchor (``knows_anchor``), what it adds is another object than the one that an
+    import finds in the connected system, until its export has succeeded.
     """
 
     agent: str
     anchor: str = "accountName"
     initial: tuple[tuple[str, str], ...] = ()
+    knows_anchor: bool = True
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,8 @@ class Rules:
         The provisioning code, or none at all.
     provisioning_enabled : bool
         Whether it is called.
+    equal_precedence : frozenset[str]
+        Metaverse attributes whose flows are not ranked: whichever came last wins.
     """
 
     agents: tuple[AgentRules, ...]
@@ -204,6 +210,7 @@ class Rules:
     provisioning: Provisioning | None = None
     provisioning_enabled: bool = True
     object_type: str = "person"
+    equal_precedence: frozenset[str] = frozenset()
 
     @cached_property
     def by_name(self) -> Mapping[str, AgentRules]:

@@ -63,6 +63,21 @@ DELETION_LIMIT = "stopped-deletion-limit"
 USER_TERMINATION = "stopped-user-termination-from-wmi-or-ui"
 EXTENSION_EXCEPTION = "stopped-extension-dll-exception"
 FULL_IMPORT_REQUIRED = "no-start-full-import-required"
+MA_UPDATE_IN_PROGRESS = "no-start-ma-update-in-progress"
+MA_ALREADY_RUNNING = "no-start-ma-already-running"
+UNKNOWN_PROFILE = "no-start-unknown-profile-name"
+WITHOUT_RUN = frozenset(
+    {
+        MA_UPDATE_IN_PROGRESS,
+        MA_ALREADY_RUNNING,
+        UNKNOWN_PROFILE,
+        "no-start-concurrent-execution-not-support",
+        "access-denied",
+        "call-failure",
+        "connection-failure",
+    }
+)
+"""What Execute answers where no run was begun (Microsoft Learn ms697765, ms699322)."""
 
 
 class StepStoppedError(RunError):

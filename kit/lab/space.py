@@ -113,6 +113,9 @@ class ConnectorSpaceObject:
         ``normal``, ``explicit`` or ``filtered``.
     metaverse_guid : str
         The metaverse object it is joined to; empty for a disconnector.
+    anchored : bool
+        False while the connected system has not given the object its anchor; ``anchor`` is then the service's
+        own name for it, and the distinguished name is what the connected system is told.
     picture_seeded_by_export : bool
         The engine once exported a picture to this object while pictures flowed to SharePoint.
     """
@@ -130,12 +133,18 @@ class ConnectorSpaceObject:
     unconfirmed_export: Delta | None = field(default=None, repr=False)
     state: str = "normal"
     metaverse_guid: str = ""
+    anchored: bool = True
     picture_seeded_by_export: bool = False
     import_error: ObjectError | None = None
     export_error: ObjectError | None = None
 
     def __post_init__(self) -> None:
         self.guid = identifier(self.agent, self.anchor.casefold())
+
+    @property
+    def system_anchor(self) -> str:
+        """The name by which the connected system is told of the object."""
+        return self.anchor if self.anchored else self.dn
 
     @property
     def staged(self) -> Attributes | None:
@@ -216,6 +225,13 @@ class ConnectorSpace:
     def remove(self, item: ConnectorSpaceObject) -> None:
         """Take an object out."""
         del self._objects[item.anchor.casefold()]
+
+    def settle_anchor(self, item: ConnectorSpaceObject) -> None:
+        """Give an object that has been created in the connected system the anchor it got there."""
+        if not item.anchored and self.get(item.dn) is None:
+            self.remove(item)
+            item.anchor, item.anchored = item.dn, True
+            self.add(item)
 
     def clear(self) -> None:
         """Discard every object and the watermark."""

@@ -10,13 +10,13 @@ from typing import TypeVar
 from kit.errors import CertificateError, RightsError, SignInError, SourceError, UnreachableError
 from kit.lab.clock import Clock
 from kit.lab.connector import Connector, DiscoveryError, ExportFailure, ImportedObject
+from kit.lab.disturbances import Disturbances, Passage
 from kit.lab.rules import AgentRules
 from kit.lab.runs import (
     DELETION_LIMIT,
     EXTENSION_EXCEPTION,
     FULL_IMPORT_REQUIRED,
     OBJECT_LIMIT,
-    USER_TERMINATION,
     StepRecord,
     StepStoppedError,
     goes_on,
@@ -43,8 +43,10 @@ class StepRunner:
     ----------
     lock : threading.RLock
         Guards the connector spaces and the metaverse.
-    stop_requested : threading.Event
-        Set when someone stops the run; looked at before every object.
+    passage : Passage
+        The run's way through its objects, where it can be stopped.
+    disturbances : Disturbances
+        Exports that are to fail.
     picture_model : bool
         See `kit.lab.staging`.
     """
@@ -56,7 +58,8 @@ class StepRunner:
     synchronization: Synchronization
     lock: threading.RLock
     clock: Clock
-    stop_requested: threading.Event
+    passage: Passage
+    disturbances: Disturbances
     picture_model: bool = True
 
     def run(self) -> None:
@@ -64,6 +67,7 @@ class StepRunner:
         kind = self.record.step.type
         results: list[str] = []
         try:
+            self.passage.check()
             if kind.imports:
                 results.append(self._import())
             if kind.synchronises and all(goes_on(result) for result in results):
@@ -76,7 +80,7 @@ class StepRunner:
         except SourceError as error:
             results.append(self._broken_off(error))
         self.record.ended = self.clock.now()
-        self.record.result = overall(results)
+        self.record.result = self.passage.result(overall(results))
 
     def _import(self) -> str:
         """Import; that changes which did not come back make it ``completed-warnings`` is not proven."""
@@ -119,7 +123,7 @@ class StepRunner:
             return False
         if not delta:
             for item in self.space:
-                self._check_stop()
+                self.passage.next_object()
                 if item.anchor.casefold() not in seen:
                     with self.lock:
                         self._stage_gone(item)
@@ -151,7 +155,7 @@ class StepRunner:
         everything = self.record.step.type.everything
         failures = len(self.record.import_errors)
         for item in self.space:
-            self._check_stop()
+            self.passage.next_object()
             with self.lock:
                 if self.space.get(item.anchor) is item and (everything or item.pending_import is not None):
                     self._synchronise_one(item)
@@ -174,7 +178,9 @@ class StepRunner:
             if change.operation == "delete" and limit is not None and counters["export-delete"] >= limit:
                 cause = f"more than {limit} deletions were to be exported"
                 raise StepStoppedError(DELETION_LIMIT, cause)
-            failure = self.connector.export(item.anchor, item.dn, change)
+            failure = self.disturbances.failure(item) or self.connector.export(
+                item.system_anchor, item.dn, change
+            )
             with self.lock:
                 self._settle(item, change, failure)
         if self.record.export_errors:
@@ -193,6 +199,7 @@ class StepRunner:
             self.record.export_errors.append((item, error))
             return
         self.record.counters.export[f"export-{change.operation}"] += 1
+        self.space.settle_anchor(item)
         item.export_error = None
         earlier = item.unconfirmed_export
         item.unconfirmed_export = earlier.then(change) if earlier else change
@@ -217,14 +224,10 @@ class StepRunner:
         """Pass the items on until someone stops the run or the object threshold is reached."""
         limit = self.record.step.object_limit
         for count, item in enumerate(items):
-            self._check_stop()
+            self.passage.next_object()
             if limit is not None and count >= limit:
                 raise StepStoppedError(OBJECT_LIMIT, f"the threshold is {limit} objects")
             yield item
-
-    def _check_stop(self) -> None:
-        if self.stop_requested.is_set():
-            raise StepStoppedError(USER_TERMINATION, "someone stopped the run")
 
     def _broken_off(self, error: SourceError) -> str:
         """Return the result of a step whose connected system failed, by what it was and when."""

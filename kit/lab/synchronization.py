@@ -8,7 +8,7 @@ from kit.errors import RunError
 from kit.lab.metaverse import Metaverse, MetaverseObject
 from kit.lab.rules import Rules
 from kit.lab.runs import Counters
-from kit.lab.space import ConnectorSpace, ConnectorSpaceObject, Delta, Value
+from kit.lab.space import ConnectorSpace, ConnectorSpaceObject, Delta, Value, identifier
 
 
 class ObjectExistsError(RunError):
@@ -40,6 +40,25 @@ class Synchronization:
             counters.inbound[outcome] += 1
         if person is not None:
             self.outbound(person, counters)
+
+    def discard(self, source: ConnectorSpaceObject, counters: Counters, *, by_the_rules: bool) -> None:
+        """Take an object out of its connector space, which is being deleted.
+
+        Parameters
+        ----------
+        by_the_rules : bool
+            Whether it is disconnected as by an imported deletion; otherwise its person keeps what it gave.
+        """
+        person = self._metaverse.get(source.metaverse_guid)
+        if by_the_rules:
+            person = self.disconnect(source, counters)
+            if person is not None:
+                self.outbound(person, counters, provision=False)
+        elif person is not None:
+            self._metaverse.unlink(person, source)
+        space = self._spaces[source.agent]
+        if space.get(source.anchor) is source:
+            space.remove(source)
 
     def disconnect(self, source: ConnectorSpaceObject, counters: Counters) -> MetaverseObject | None:
         """Break a join, recall what the object gave, ask the deletion rule; return the person if it lives."""
@@ -143,14 +162,20 @@ class Synchronization:
         if not isinstance(anchor, str):
             return None
         space = self._spaces[code.agent]
-        if space.get(anchor) is not None:
+        if code.knows_anchor and space.get(anchor) is not None:
             what = f"{code.agent} has an object {anchor!r} already"
             raise ObjectExistsError(
                 what, "it is not joined to this person", "import and synchronise it first"
             )
         initial = ((name, person.value(source)) for name, source in code.initial)
         values: dict[str, Value | None] = {name: value for name, value in initial if value is not None}
-        item = ConnectorSpaceObject(code.agent, anchor, anchor, unapplied_export=Delta("add", values))
+        item = ConnectorSpaceObject(
+            code.agent,
+            anchor if code.knows_anchor else identifier("provisioned", person.guid),
+            anchor,
+            anchored=code.knows_anchor,
+            unapplied_export=Delta("add", values),
+        )
         space.add(item)
         self._metaverse.link(person, item)
         return item
