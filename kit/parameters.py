@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -77,13 +78,46 @@ class Report(Parameters):
     workers: int = Field(default=4, ge=1, le=16)
 
 
+class Restoration(Parameters):
+    """Parameters of 90_restore_photos."""
+
+    apply: bool = False
+    accounts: list[str] = []
+    as_of: str = ""
+    gallery_size: int = Field(default=12, ge=0, le=60)
+
+    @property
+    def time(self) -> datetime | None:
+        """When the photos were last as they should be; None means before the fix.
+
+        Raises
+        ------
+        ParameterError
+            ``as_of`` is no time, or one without a time zone.
+        """
+        if not self.as_of:
+            return None
+        what, advice = f"parameter 'as_of' is {self.as_of!r}", "write it as 2026-11-22T18:00+00:00"
+        try:
+            time = datetime.fromisoformat(self.as_of)
+        except ValueError as error:
+            raise ParameterError(what, "it is no time in ISO 8601", advice) from error
+        if time.tzinfo is None:
+            raise ParameterError(what, "it names no time zone", advice)
+        return time
+
+
 NOTEBOOKS: Mapping[str, type[Parameters]] = {
     "10_inventory": Inventory,
     "20_compare_photos": Comparison,
     "30_reset_and_full_sync": Reset,
     "40_drift_report": Report,
+    "90_restore_photos": Restoration,
 }
 """The notebooks, in order, and what each one takes."""
+
+ON_REQUEST = frozenset({"90_restore_photos"})
+"""Notebooks that run only where they are named."""
 
 P = TypeVar("P", bound=Parameters)
 

@@ -19,7 +19,7 @@ from kit import errors, parameters
 from kit.case import PROJECT, Case
 from kit.errors import KitError, ParameterError
 from kit.folder import CaseFolder
-from kit.parameters import NOTEBOOKS
+from kit.parameters import NOTEBOOKS, ON_REQUEST
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class NotebookError(KitError):
 
 
 def choose(only: Sequence[str]) -> list[str]:
-    """Return the notebooks to run, in their order; all where none is named.
+    """Return the notebooks to run, in their order; where none is named, all but those `ON_REQUEST`.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def choose(only: Sequence[str]) -> list[str]:
             raise ParameterError(
                 f"notebook '{name}' is unknown", "there is no such notebook", f"use {', '.join(NOTEBOOKS)}"
             )
-    return [name for name in NOTEBOOKS if not only or name in only]
+    return [name for name in NOTEBOOKS if (name in only if only else name not in ON_REQUEST)]
 
 
 def assign(names: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

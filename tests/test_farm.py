@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import case
+from kit import case, sources
 from kit.directory import Directory, DirectoryUser
 from kit.endpoint import Endpoint
 from kit.errors import OutputError, ParameterError
@@ -186,6 +186,14 @@ def test_the_case_file_names_this_farm(farm: Farm) -> None:
     settings = case.load(farm.case_file)
     urls = (settings.directory.url, settings.sharepoint.url, settings.mim.url)
     assert urls == (farm.directory.url, farm.sharepoint.url, farm.wsman.url)
+
+
+def test_the_other_case_file_names_an_account_that_may_write_photos(farm: Farm) -> None:
+    settings = case.load(farm.restore_case_file)
+    somebody = next(person.account_name for person in farm.people if person.in_directory)
+    with sources.directory(settings) as directory:
+        found = next(directory.users(extra_filter=f"(sAMAccountName={somebody})"))
+        assert "thumbnailPhoto" in directory.writable_attributes(found.distinguished_name)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps access rights elsewhere")

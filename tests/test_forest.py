@@ -86,6 +86,11 @@ def test_a_domain_that_nobody_serves_is_refused(forest):
         forest.replace_photo("CN=anna,DC=fabrikam,DC=example", b"new", current=None)
 
 
+def test_rights_are_asked_of_the_objects_own_domain(forest):
+    emea = annas(forest)["emea\\anna"]
+    assert "thumbnailPhoto" in forest.writable_attributes(emea.distinguished_name)
+
+
 def test_a_domain_that_dies_is_named_and_the_others_were_read(forest, servers):
     servers[1].stop()
     read = []

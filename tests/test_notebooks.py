@@ -174,8 +174,9 @@ def test_its_sections_are_numbered_in_order(file):
     assert [int(number) for number in headings] == list(range(1, len(headings) + 1))
 
 
-def test_the_fix_checks_acts_and_verifies_in_this_order():
-    file = FOLDER / "30_reset_and_full_sync.ipynb"
+@pytest.mark.parametrize("name", ["30_reset_and_full_sync", "90_restore_photos"])
+def test_what_changes_the_farm_checks_acts_and_verifies_in_this_order(name):
+    file = FOLDER / f"{name}.ipynb"
     text = "\n".join(cell.source for cell in cells(file, "markdown"))
     assert re.findall(r"^## \d+\. ([A-Z]{3,})", text, re.M) == ["PRECONDITION", "ACTION", "VERIFY"]
 

@@ -7,11 +7,15 @@ from kit.errors import ParameterError
 from kit.parameters import NOTEBOOKS
 from kit.runner import assign, choose
 
-ALL = list(NOTEBOOKS)
+ALL = choose([])
 
 
 def test_all_notebooks_run_where_none_is_named():
     assert choose([]) == ["10_inventory", "20_compare_photos", "30_reset_and_full_sync", "40_drift_report"]
+
+
+def test_photos_are_put_back_where_that_is_asked_for():
+    assert choose(["90_restore_photos"]) == ["90_restore_photos"]
 
 
 def test_notebooks_run_in_their_order_whatever_the_order_of_their_names():
@@ -25,7 +29,7 @@ def test_notebooks_run_in_their_order_whatever_the_order_of_their_names():
 def test_an_unknown_notebook_is_named_with_those_there_are(name):
     with pytest.raises(ParameterError) as caught:
         choose(["10_inventory", name])
-    expected = f"notebook '{name}' is unknown: there is no such notebook; use {', '.join(ALL)}."
+    expected = f"notebook '{name}' is unknown: there is no such notebook; use {', '.join(NOTEBOOKS)}."
     assert str(caught.value) == expected
 
 

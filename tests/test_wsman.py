@@ -14,6 +14,7 @@ from scripted_engine import AGENTS, ScriptedEngine, ScriptedRun, person
 
 from kit.lab import wql, wsman
 from kit.lab.domain import Account, Domain
+from kit.lab.endpoint import Trouble
 from kit.lab.envelope import ADDRESSING, ENUMERATION, IDENTITY, MANAGEMENT, SOAP, TRANSFER, WMI
 from kit.lab.sealing import SealError, unseal
 from kit.wsman import select
@@ -428,3 +429,59 @@ def test_what_is_no_query_is_refused_in_one_way(junk):
 def test_a_query_that_breaks_off_is_refused(text):
     with pytest.raises(wql.QuerySyntaxError):
         wql.parse(text)
+
+
+# Trouble made on purpose
+
+EXECUTE = invoke(
+    "MIIS_ManagementAgent",
+    {"Name": "SPMA"},
+    "Execute",
+    "<p:RunProfileName>FullSync</p:RunProfileName>",
+)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [
+        (Trouble.DENIED, (500, "w:AccessDenied", [5])),
+        (Trouble.TOO_MANY, (500, "w:InternalError", [2150859174])),
+        (Trouble.QUOTA, (500, "w:QuotaLimit", [2150859173])),
+    ],
+)
+def test_a_call_that_is_refused_is_not_carried_out(server, send, engine, trouble, expected):
+    server.faults.arrange("Execute", trouble)
+    assert fault(send(EXECUTE)) == expected
+    assert engine.executed == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [
+        (Trouble.TIMED_OUT, (500, "w:TimedOut", [2150858793])),
+        (Trouble.UNREPORTABLE, (500, "w:EncodingLimit", [2150858829])),
+    ],
+)
+def test_a_call_whose_answer_is_kept_back_is_carried_out(server, send, engine, trouble, expected):
+    server.faults.arrange("Execute", trouble)
+    assert fault(send(EXECUTE)) == expected
+    assert engine.started.wait(5)
+
+
+def test_a_call_whose_answer_is_cut_off_has_been_carried_out(server, send, engine):
+    server.faults.arrange("Execute", Trouble.DROP_ANSWER)
+    with pytest.raises(requests.ConnectionError):
+        send(EXECUTE)
+    assert [run.status for run in engine.history] == ["success"]
+
+
+def test_trouble_is_used_up_in_its_order(server, send):
+    server.faults.arrange("Enumerate", Trouble.DENIED, Trouble.QUOTA)
+    query = enumerate_("select * from MIIS_Server")
+    codes = [fault(send(query))[2] for _ in range(2)]
+    assert (codes, names(send(query)[1])) == ([[5], [2150859173]], ["MIIS_Server1"])
+
+
+def test_trouble_is_for_one_method(server, send):
+    server.faults.arrange("RunStatus", Trouble.DENIED)
+    assert returned(send(EXECUTE)) == "success"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from ldap3.utils.dn import escape_rdn
@@ -34,10 +34,13 @@ from kit.sharepoint import SharePoint
 KIT_ACCOUNT = "svc-photo-kit"
 """The account the kit signs in with everywhere: it reads, and may run management agents."""
 PASSWORD_NAME = "KIT_PRACTICE_PASSWORD"  # noqa: S105 - a name, not a password
+RESTORE_ACCOUNT = "svc-adma"
+"""The account that photos are put back with: the directory agent's, which may write them."""
+RESTORE_PASSWORD_NAME = "KIT_PRACTICE_RESTORE_PASSWORD"  # noqa: S105 - a name, not a password
 _SERVICE_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         KIT_ACCOUNT: frozenset({"sync-operator"}),
-        "svc-adma": frozenset({"directory-writer"}),
+        RESTORE_ACCOUNT: frozenset({"directory-writer"}),
         "svc-spma": frozenset({"profile-manager"}),
         "svc-mim": frozenset({"sync-admin"}),
     }
@@ -80,8 +83,13 @@ class Farm:
         return self.folder / "case.yaml"
 
     @property
+    def restore_case_file(self) -> Path:
+        """The same case with an account that may write photos into the directory."""
+        return self.folder / "restore.yaml"
+
+    @property
     def secrets_file(self) -> Path:
-        """The kit's password by its name, for its owner's eyes only."""
+        """The kit's passwords by their names, for their owner's eyes only."""
         return self.folder / "secrets.env"
 
     @property
@@ -171,7 +179,7 @@ def _furnish(farm: Farm, outputs: Path, case_id: str) -> None:
     """Play the farm's past and write what a support engineer is given."""
     History(farm.people, farm.domain, farm.engine, farm.sharepoint.store, farm.clock, farm.sign_in).play()
     farm.engine.export_configuration(farm.configuration_folder)
-    _write_secret(farm)
+    _write_secrets(farm)
     _write_case(farm, case_id, outputs)
 
 
@@ -271,16 +279,19 @@ def _service(domain: Domain, person: Person) -> str:
     return f"HOST/{person.account_name}.{domain.dns_name}" if serves else ""
 
 
-def _write_secret(farm: Farm) -> None:
-    """Write the kit's password where its owner alone can read it."""
+def _write_secrets(farm: Farm) -> None:
+    """Write the kit's passwords where their owner alone can read them."""
     farm.secrets_file.touch(mode=0o600)
     farm.secrets_file.chmod(0o600)
-    farm.secrets_file.write_text(f"{PASSWORD_NAME}={farm.passwords[KIT_ACCOUNT]}\n", encoding="utf-8")
+    accounts = {PASSWORD_NAME: KIT_ACCOUNT, RESTORE_PASSWORD_NAME: RESTORE_ACCOUNT}
+    lines = "".join(f"{name}={farm.passwords[account]}\n" for name, account in accounts.items())
+    farm.secrets_file.write_text(lines, encoding="utf-8")
 
 
 def _write_case(farm: Farm, case_id: str, outputs: Path) -> None:
+    """Write the case file, and beside it one whose account may write photos into the directory."""
     sign_in = {"username": f"{farm.domain.netbios_name}\\{KIT_ACCOUNT}", "password_name": PASSWORD_NAME}
-    case = {
+    case: dict[str, Any] = {
         "case_id": case_id,
         "title": f"Practice farm, {len(farm.people)} people",
         "outputs": str(outputs.resolve()),
@@ -296,4 +307,13 @@ def _write_case(farm: Farm, case_id: str, outputs: Path) -> None:
             "poll_interval": 0.2,
         },
     }
-    farm.case_file.write_text(yaml.safe_dump(case, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    _write_yaml(farm.case_file, case)
+    writer = {
+        "username": f"{farm.domain.netbios_name}\\{RESTORE_ACCOUNT}",
+        "password_name": RESTORE_PASSWORD_NAME,
+    }
+    _write_yaml(farm.restore_case_file, {**case, "directory": case["directory"] | writer})
+
+
+def _write_yaml(path: Path, case: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(dict(case), sort_keys=False, allow_unicode=True), encoding="utf-8")
