@@ -30,6 +30,7 @@ RELIEF = 128
 _GRID = np.mgrid[0:RELIEF, 0:RELIEF].astype(np.float32) / (RELIEF - 1)
 
 
+@lru_cache(maxsize=512)  # farms of one process draw the same people; some 10 kB each
 def portrait(seed: int, *, sitting_seed: int | None = None, size: int = 300, quality: int = 90) -> bytes:
     """Draw one photo of one person.
 
