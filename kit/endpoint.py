@@ -26,6 +26,9 @@ class Endpoint:
         Whether the server's certificate and name must be valid.
     timeout : float
         Seconds to wait for a connection and for each answer.
+    certificate_file, key_file : Path or None
+        PEM files of the client's own certificate and its key, for the sign-in by certificate; ``password``
+        is then that of an encrypted key.
 
     Examples
     --------
@@ -40,3 +43,5 @@ class Endpoint:
     ca_file: Path | None = None
     verify_tls: bool = True
     timeout: float = 30.0
+    certificate_file: Path | None = None
+    key_file: Path | None = None

@@ -34,6 +34,11 @@ _ACCESS_DENIED = frozenset({5, 0x80041003, 0x80070005})
 _NOT_FOUND = frozenset({0x80338000, 0x8033805B, 0x80041002, 0x8004100E, 0x80041010})
 _ANOTHER_SYNCHRONISATION = frozenset({0x8023063D})
 _SCHEMA = frozenset({0x80338041})
+_BUSY = frozenset({0x803381A5, 0x803381A6})
+"""The account's shells or operations are as many as its quota allows; nothing more is begun."""
+
+_BEFORE = _ACCESS_DENIED | _NOT_FOUND | _ANOTHER_SYNCHRONISATION | _SCHEMA | _BUSY
+"""Codes of refusals: the method did not run."""
 
 _FAULTS: tuple[tuple[frozenset[int], type[KitError], str, str], ...] = (
     (
@@ -55,13 +60,25 @@ _FAULTS: tuple[tuple[frozenset[int], type[KitError], str, str], ...] = (
         "raise MaxEnvelopeSizekb of its WinRM service",
     ),
     (
+        _BUSY,
+        UnreachableError,
+        "{url} does nothing more for '{account}' at present",
+        "end its other sessions there, or wait, and try again",
+    ),
+    (
+        frozenset({0x8033801B}),
+        UnreachableError,
+        "{url} has dropped the query half way",
+        "try again; WinRM keeps an unread rest for a minute (EnumerationTimeoutms)",
+    ),
+    (
         _ANOTHER_SYNCHRONISATION,
         RunError,
         "the run was not started on {url}",
         "wait until the other management agent has ended its synchronisation",
     ),
     (
-        frozenset({0x80041024}),
+        frozenset({0x80041024, 0x80041017, 0x8033801A}),
         ProtocolError,
         "{url} cannot answer such a query",
         "use one of the query forms documented for the class",
@@ -89,11 +106,7 @@ def translate(error: Exception, url: str, account: str) -> KitError:
     if isinstance(error, (AuthenticationError, SpnegoError)):
         return _sign_in(error, url, account)
     if isinstance(error, requests.exceptions.SSLError):
-        return CertificateError(
-            f"the TLS certificate of {url} is not trusted",
-            _last_cause(error),
-            "name the file of the authority that signed it in the case file",
-        )
+        return _tls(error, url)
     if isinstance(error, (requests.ConnectionError, requests.Timeout)):
         return UnreachableError(
             f"{url} cannot be reached",
@@ -107,7 +120,7 @@ def translate(error: Exception, url: str, account: str) -> KitError:
 
 def refused(error: WSManFaultError) -> bool:
     """Say whether a fault came before the method ran; after any other fault it may have run."""
-    return bool(_codes(error) & (_ACCESS_DENIED | _NOT_FOUND | _ANOTHER_SYNCHRONISATION | _SCHEMA))
+    return bool(_codes(error) & _BEFORE)
 
 
 def comes_from_wmi(error: BaseException | None) -> bool:
@@ -174,6 +187,12 @@ def _sign_in(error: Exception, url: str, account: str) -> KitError:
             str(error).splitlines()[0],
             "check the kind of sign-in and the form of the account's name",
         )
+    if str(error).endswith("with certificate"):
+        return SignInError(
+            f"{url} refused the certificate '{account}'",
+            "no account of that server is mapped to it, or it does not trust its authority",
+            "map it there to a local account (winrm create winrm/config/service/certmapping)",
+        )
     if str(error).startswith("Failed to authenticate"):
         return SignInError(
             f"{url} refused the account '{account}'",
@@ -181,6 +200,15 @@ def _sign_in(error: Exception, url: str, account: str) -> KitError:
             "check the account and its password",
         )
     return not_an_endpoint(url, "it offers no Windows sign-in (Negotiate, Kerberos or NTLM)")
+
+
+def _tls(error: Exception, url: str) -> KitError:
+    cause = _last_cause(error)
+    if "verify failed" in cause or "match" in cause:
+        what = f"the TLS certificate of {url} is not trusted"
+        return CertificateError(what, cause, "name the file of the authority that signed it in the case file")
+    next_step = "check that it speaks TLS there, and trusts the client's certificate if it asks for one"
+    return UnreachableError(f"{url} broke the TLS connection off", cause, next_step)
 
 
 def _response(error: WSManFaultError) -> Element:

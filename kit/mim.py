@@ -6,27 +6,32 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal, Self
+from datetime import datetime
+from typing import Self
 
 import pandas as pd
 
+from kit.admission import Gate, closed_gate
 from kit.csexport import read_csexport
 from kit.endpoint import Endpoint
-from kit.errors import (
-    NotFoundError,
-    ParameterError,
-    ProtocolError,
-    RightsError,
-    UnreachableError,
-)
-from kit.faults import comes_from_wmi
+from kit.errors import NotFoundError, OutcomeUnknownError, ProtocolError, RightsError, SourceError
 from kit.holograms import ConnectorSpaceObject
+from kit.lookup import object_query
 from kit.outcome import Outcome, Run
-from kit.runs import LIVE_STATUSES, classify, parse_outbound_flows, parse_run_details, parse_time
+from kit.runs import (
+    LIVE_STATUSES,
+    classify,
+    parse_outbound_flows,
+    parse_run_details,
+    parse_time,
+    tabulate,
+    write_time,
+)
 from kit.wsman import Connection, select
 
 __all__ = [
     "ConnectorSpaceObject",
+    "Gate",
     "Run",
     "SynchronizationService",
     "classify",
@@ -46,9 +51,8 @@ COUNTERS = (
 )
 """The counting methods of MIIS_ManagementAgent (Microsoft Learn ms697768)."""
 
-Gate = Literal["listener", "namespace", "group"]
-"""What an account must pass on its way to the provider, from the outside in."""
-
+# The two failures may stand for a run that goes on: the provider lost sight of the service.
+_NO_OUTCOME = LIVE_STATUSES | {"call-failure", "connection-failure"}
 _AGENT = "MIIS_ManagementAgent"
 _RUN_HISTORY = "MIIS_RunHistory"
 
@@ -65,9 +69,9 @@ class SynchronizationService:
     Parameters
     ----------
     endpoint : Endpoint
-        The WinRM listener, such as ``http://mim01:5985/wsman``, and an account in a MIM sync group; sign-in
-        by ``ntlm`` (the usual one), ``negotiate``, ``kerberos``, ``basic`` or ``credssp``. The time-out is
-        that of one call; a run may take longer, its outcome is then polled.
+        The WinRM listener, such as ``http://mim01:5985/wsman``, and an account in a MIM sync group; kinds of
+        sign-in: :class:`kit.transport.Transport`. The time-out is that of one call; a run may take longer,
+        its outcome is then polled.
     poll_interval : float
         Seconds between two looks at a run.
     grace : float
@@ -107,29 +111,8 @@ class SynchronizationService:
         return self._connection.identify()
 
     def closed_gate(self) -> tuple[Gate, RightsError] | None:
-        """Find the first gate of WMI at which the account is turned away.
-
-        Returns
-        -------
-        tuple of (Gate, RightsError) or None
-            The gate and what to do there; None when the account passes all three. ``listener``: WinRM itself
-            (Remote Management Users). ``namespace``: Enable Account and Remote Enable on the provider's
-            namespace; ``__Namespace`` is a class of WMI's own, so its answer needs no provider. ``group``:
-            the provider, which asks for a MIM sync group.
-        """
-        try:
-            self._connection.query(select("__Namespace"))
-        except RightsError as error:
-            if not comes_from_wmi(error.__cause__):
-                return "listener", error
-            step = f"allow it Enable Account and Remote Enable on {NAMESPACE} in wmimgmt.msc"
-            return "namespace", RightsError(error.what, error.cause, step)
-        try:
-            self._connection.query(select("MIIS_Server"))
-        except RightsError as error:
-            step = "add it to FIMSyncOperators, which may read and run the agents"
-            return "group", RightsError(error.what, error.cause, step)
-        return None
+        """Find the first gate at which the account is turned away; see :func:`kit.admission.closed_gate`."""
+        return closed_gate(self._connection, NAMESPACE)
 
     def agents(self) -> pd.DataFrame:
         """List the management agents.
@@ -211,9 +194,10 @@ class SynchronizationService:
         before = self.last_run(agent)
         outcome = Outcome(before, profile, grace=self._grace, deadline=deadline)
         status = self._connection.invoke_once(_AGENT, {"Name": agent}, "Execute", RunProfileName=profile)
-        # The two failures may stand for a run that goes on: the provider lost sight of the service.
-        if status and status not in {"call-failure", "connection-failure"}:
-            return self._answered(before, profile, self._checked(status, f"run {profile!r} of {agent!r}"))
+        if status and status not in _NO_OUTCOME:
+            self._checked(status, f"run {profile!r} of {agent!r}")
+            if completed := self._answered(before, profile, status):
+                return completed
         logger.info("%s: %s was not answered (%s), polling", agent, profile, status)
         while not outcome.has_come(run := self._look(before)):
             if progress:
@@ -221,11 +205,37 @@ class SynchronizationService:
             time.sleep(self._poll_interval)  # nothing on the server signals the end
         return run
 
+    def stop(self, agent: str) -> bool:
+        """Stop the agent's run, whoever began it; it ends as ``stopped-user-termination-from-wmi-or-ui``.
+
+        Stop is sent exactly once, because a second one could meet another run. What the run did before
+        stays done. The call may return before the run has ended: :meth:`last_run` tells.
+
+        Returns
+        -------
+        bool
+            False if no run was in progress.
+
+        Raises
+        ------
+        OutcomeUnknownError
+            It was not answered, or not with a documented word.
+        """
+        answer = self._connection.invoke_once(_AGENT, {"Name": agent}, "Stop")
+        if answer not in {"success", "ma-not-running"}:
+            self._checked(answer or "", f"the end of the run of {agent!r}")
+            raise OutcomeUnknownError(
+                f"it is not known whether the run of {agent!r} was stopped",
+                f"the synchronisation service answered {answer!r}" if answer else "no answer came",
+                "look at Operations in miisclient.exe before anything else is started",
+            )
+        return answer == "success"
+
     def run_details(self, agent: str, run_number: int | None = None) -> str:
         """Read a run's details as XML for :func:`parse_run_details`; without a number, the last run's."""
         if run_number is None:
             return self._call(agent, "RunDetails")
-        runs = self._connection.query(select(_RUN_HISTORY, MaName=agent, RunNumber=str(run_number)))
+        runs = self._connection.query(_run_query(agent, run_number))
         if not runs:
             self.require(agent)
             raise NotFoundError(
@@ -238,76 +248,52 @@ class SynchronizationService:
             f"the details of run {run_number} of {agent!r}",
         )
 
-    def run_history(self, agent: str | None = None) -> pd.DataFrame:
+    def run_history(
+        self, agent: str | None = None, *, profile: str = "", since: datetime | None = None
+    ) -> pd.DataFrame:
         """List the runs, newest first.
+
+        Parameters
+        ----------
+        agent : str or None
+            Of one management agent only.
+        profile : str
+            Of one run profile only.
+        since : datetime or None
+            Those that began at that time or later; with a time zone.
 
         Returns
         -------
         pandas.DataFrame
-            ``agent``, ``agent_guid``, ``run_number`` (Int64), ``run_profile``, ``status``, ``started`` and
-            ``ended`` (UTC; ``ended`` is missing while it runs).
+            The columns of :data:`kit.runs.HISTORY`; a run in progress has the status ``in-progress`` and no
+            ``ended``.
         """
         if agent is not None:
             self.require(agent)
-        where = {} if agent is None else {"MaName": agent}
-        runs = self._connection.query(select(_RUN_HISTORY, **where))
-        times = "datetime64[us, UTC]"
-        return pd.DataFrame(
-            {
-                "agent": pd.Series([run["MaName"] for run in runs], dtype="string"),
-                "agent_guid": pd.Series([run["MaGuid"] for run in runs], dtype="string"),
-                "run_number": pd.Series(
-                    [_number(run["RunNumber"], "RunNumber") for run in runs], dtype="Int64"
-                ),
-                "run_profile": pd.Series([run["RunProfile"] for run in runs], dtype="string"),
-                "status": pd.Series([run["RunStatus"] for run in runs], dtype="string"),
-                "started": pd.Series([parse_time(run["RunStartTime"]) for run in runs], dtype=times),
-                "ended": pd.Series([parse_time(run["RunEndTime"]) for run in runs], dtype=times),
-            }
+        wanted = {"MaName": agent or "", "RunProfile": profile}
+        query = select(
+            _RUN_HISTORY,
+            {} if since is None else {"RunStartTime": write_time(since)},
+            **{name: value for name, value in wanted.items() if value},
         )
+        return tabulate(self._connection.query(query))
 
-    def connector_space_objects(
-        self,
-        *,
-        account: str = "",
-        metaverse_guid: str = "",
-        agent_guid: str = "",
-        dn: str = "",
-        guid: str = "",
-    ) -> list[ConnectorSpaceObject]:
-        r"""Find connector-space objects in one of the provider's few ways (Microsoft Learn ms697741).
+    def connector_space_objects(self, **key: str) -> list[ConnectorSpaceObject]:
+        """Find connector-space objects in one of the provider's few ways (Microsoft Learn ms697741).
 
         Parameters
         ----------
-        account : str
-            ``contoso\anna``: that account's objects.
-        metaverse_guid : str
-            One object per connector of that metaverse object.
-        agent_guid, dn : str
-            Together: the object with that distinguished name, or anchor where the agent has none.
-        guid : str
-            The object with that GUID.
+        **key : str
+            Those of :func:`kit.lookup.object_query`: ``account``, or ``dns_domain`` and ``account``, or
+            ``domain`` and ``user_principal_name``, or ``metaverse_guid``, or ``agent_guid`` and ``dn``, or
+            ``guid``.
 
         Raises
         ------
         ParameterError
             The parameters are none of these ways.
         """
-        domain, _, name = account.rpartition("\\")
-        forms = (
-            {"Domain": domain, "Account": name},
-            {"MvGuid": metaverse_guid},
-            {"MaGuid": agent_guid, "Dn": dn},
-            {"Guid": guid},
-        )
-        given = [form for form in forms if any(form.values())]
-        if len(given) != 1 or not all(given[0].values()):
-            raise ParameterError(
-                f"connector-space objects cannot be looked up by {given or 'nothing'}",
-                "exactly one of account, metaverse_guid, agent_guid with dn, and guid is needed",
-                "give an account as DOMAIN\\name, or one of the others",
-            )
-        instances = self._connection.query(select("MIIS_CSObject", **given[0]))
+        instances = self._connection.query(object_query(**key))
         return [ConnectorSpaceObject.of(instance) for instance in instances]
 
     def _call(self, agent: str, method: str) -> str:
@@ -350,19 +336,52 @@ class SynchronizationService:
             parse_time(ended),
         )
 
-    def _answered(self, before: Run, profile: str, status: str) -> Run:
-        """Complete what Execute answered with the number and times of the run, if there was one."""
-        after = self.last_run(before.agent)
+    def _answered(self, before: Run, profile: str, status: str) -> Run | None:
+        """Complete what Execute answered with the number and times of the run, if there was one.
+
+        None if those cannot be read at present.
+        """
+        try:
+            after = self._run_after(before)
+        except SourceError as error:
+            logger.info("%s: its last run could not be read: %s", before.agent, error)
+            return None
         if after.run_number != before.run_number and after.is_of(profile) and after.status == status:
             return replace(after, profile=profile)
         return Run(before.agent, profile=profile, status=status)
 
     def _look(self, before: Run) -> Run:
+        """Return the run after another, or the other: a service that starts again is looked for on."""
         try:
-            return self.last_run(before.agent)
-        except UnreachableError as error:
+            return self._run_after(before)
+        except SourceError as error:
             logger.info("%s: its last run could not be read: %s", before.agent, error)
             return before
+
+    def _run_after(self, before: Run) -> Run:
+        """Return the agent's first run after another, from the history if more have followed it."""
+        last = self.last_run(before.agent)
+        following = before.run_number + 1
+        if before.run_number == 0 or last.run_number <= following:
+            return last
+        runs = self._connection.query(_run_query(before.agent, following))
+        return _run(runs[0]) if runs else last
+
+
+def _run(instance: Mapping[str, str]) -> Run:
+    """Read an instance of MIIS_RunHistory."""
+    return Run(
+        instance["MaName"],
+        _number(instance["RunNumber"], "RunNumber"),
+        instance["RunProfile"],
+        instance["RunStatus"],
+        parse_time(instance["RunStartTime"]),
+        parse_time(instance["RunEndTime"]),
+    )
+
+
+def _run_query(agent: str, run_number: int) -> str:
+    return select(_RUN_HISTORY, MaName=agent, RunNumber=str(run_number))
 
 
 def _number(text: str, what: str) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from kit.errors import ProtocolError
+from kit.errors import ParameterError, ProtocolError
 
 OK, WARNING, ATTENTION, FAILED, UNKNOWN = "ok", "warning", "attention", "failed", "unknown"
 
@@ -87,6 +87,19 @@ _ERRORS: Mapping[str, str] = MappingProxyType(
     }
 )
 _DIGITS = 18  # always fits in Int64
+HISTORY: Mapping[str, str] = MappingProxyType(
+    {
+        "agent": "string",
+        "agent_guid": "string",
+        "run_number": "Int64",
+        "run_profile": "string",
+        "status": "string",
+        "started": "datetime64[us, UTC]",
+        "ended": "datetime64[us, UTC]",  # missing while the run goes on
+    }
+)
+"""The columns of a run history."""
+
 _IDENTITY: Mapping[str, str] = MappingProxyType(
     {
         "agent": "string",
@@ -158,6 +171,55 @@ def parse_time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
     except ValueError as error:
         raise _malformed(f"the time {text!r} is not yyyy-MM-dd HH:mm:ss.fff") from error
+
+
+def write_time(moment: datetime) -> str:
+    """Write a time as the provider does, for comparison with its own as text.
+
+    Raises
+    ------
+    ParameterError
+        The time has no zone.
+
+    Examples
+    --------
+    >>> write_time(datetime(2024, 5, 1, 10, tzinfo=UTC))
+    '2024-05-01 10:00:00.000'
+    """
+    if moment.tzinfo is None:
+        what = f"the time {moment} cannot be compared with MIM's, which are UTC"
+        raise ParameterError(what, "it has no time zone", "give it one, such as datetime.UTC")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def tabulate(instances: Iterable[Mapping[str, str]]) -> pd.DataFrame:
+    """Make the frame of instances of MIIS_RunHistory (Microsoft Learn ms697834).
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns and dtypes of :data:`HISTORY`, newest run first; that the provider lists them so already
+        is only reported.
+
+    Raises
+    ------
+    ProtocolError
+        A number or a time is none.
+    """
+    newest_first = sorted(instances, key=lambda run: run.get("RunStartTime", ""), reverse=True)
+    rows = [
+        {
+            "agent": run.get("MaName", ""),
+            "agent_guid": run.get("MaGuid", ""),
+            "run_number": _number(run.get("RunNumber"), "RunNumber"),
+            "run_profile": run.get("RunProfile", ""),
+            "status": run.get("RunStatus", ""),
+            "started": parse_time(run.get("RunStartTime")),
+            "ended": parse_time(run.get("RunEndTime")),
+        }
+        for run in newest_first
+    ]
+    return _frame(rows, HISTORY, ())
 
 
 def parse_run_details(xml: str | bytes) -> pd.DataFrame:

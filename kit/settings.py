@@ -170,7 +170,7 @@ class SystemSettings(Section):
     def _names_an_account(self) -> Self:
         """Ask for an account where the sign-in cannot do with a ticket, or without one."""
         for name in ("username", "password_name"):
-            if self.auth not in {"kerberos", "negotiate", "none"} and not getattr(self, name):
+            if self.auth not in {"kerberos", "negotiate", "certificate", "none"} and not getattr(self, name):
                 msg = f"{name} is not there, and sign-in by '{self.auth}' needs it"
                 raise ValueError(msg)
         return self
@@ -216,9 +216,24 @@ class MimSettings(SystemSettings):
     """How to reach the synchronization service, and what its agents and run profiles are called."""
 
     url: WebAddress
-    auth: Literal["ntlm", "negotiate", "kerberos", "basic"] = "ntlm"
+    auth: Literal["ntlm", "negotiate", "kerberos", "basic", "certificate"] = "ntlm"
+    certificate_file: AnyPath | None = None
+    key_file: AnyPath | None = None
     sharepoint_agent: str = "SPMA"
     directory_agent: str = "ADMA"
     run_profiles: RunProfiles = RunProfiles()
     configuration_folder: AnyPath | None = None
+    csexport_folder: AnyPath | None = None
     poll_interval: Seconds = 1.0
+
+    @model_validator(mode="after")
+    def _names_a_certificate(self) -> Self:
+        """Ask for both files where the sign-in is by certificate, and for TLS where the sign-in needs it."""
+        for name in ("certificate_file", "key_file"):
+            if self.auth == "certificate" and not getattr(self, name):
+                msg = f"{name} is not there, and sign-in by 'certificate' needs it"
+                raise ValueError(msg)
+        if self.auth in {"basic", "certificate"} and not self.url.lower().startswith("https:"):
+            msg = f"sign-in by '{self.auth}' needs an https:// address (port 5986)"
+            raise ValueError(msg)
+        return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kit import secrets
 from kit.case import Case, DirectorySettings, SystemSettings
 from kit.directory import Directory
@@ -42,7 +44,11 @@ def sharepoint(case: Case) -> SharePoint:
 def synchronization(case: Case) -> SynchronizationService:
     """Open the synchronization service; a context manager that connects on first use."""
     settings = case.mim
-    return SynchronizationService(endpoint(case, settings), poll_interval=settings.poll_interval)
+    signed = endpoint(case, settings)
+    if settings.certificate_file and settings.key_file:
+        certificate, key = case.resolve(settings.certificate_file), case.resolve(settings.key_file)
+        signed = replace(signed, certificate_file=certificate, key_file=key)
+    return SynchronizationService(signed, poll_interval=settings.poll_interval)
 
 
 def _domain(case: Case, settings: DirectorySettings, base_dn: str) -> Directory:

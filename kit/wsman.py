@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from xml.etree.ElementTree import Element, SubElement
 
 import requests
@@ -42,8 +43,7 @@ class Connection:
     ----------
     endpoint : Endpoint
         Such as ``http://mim01:5985/wsman``; over http the messages are encrypted with the sign-in's keys.
-        Sign-in by ``ntlm`` (the usual one), ``negotiate``, ``kerberos``, ``basic`` or ``credssp``. WinRM
-        allows an operation 60 seconds (MaxTimeoutms), so a longer time-out counts as that.
+        Kinds of sign-in and time-outs: :class:`kit.transport.Transport`.
     namespace : str
         Such as ``root/cimv2``.
 
@@ -81,13 +81,9 @@ class Connection:
         """
         headers = {"WSMANIDENTIFY": "unauthenticated", "Content-Type": "application/soap+xml;charset=UTF-8"}
         try:
-            with requests.Session() as session:
+            with self._transport.anonymous() as session:
                 answer = session.post(
-                    self._transport.address,
-                    _IDENTIFY,
-                    headers=headers,
-                    verify=self._transport.verify,
-                    timeout=self._transport.timeout,
+                    self._transport.address, _IDENTIFY, headers=headers, timeout=self._transport.timeout
                 )
             identity = fromstring(answer.content).find(f".//{{{_IDENTITY}}}IdentifyResponse")
         except LIBRARY_ERRORS as error:
@@ -239,15 +235,27 @@ class Connection:
         return Element("none") if body is None else body
 
 
-def select(class_name: str, **values: str) -> str:
+def select(class_name: str, at_least: Mapping[str, str] = MappingProxyType({}), /, **values: str) -> str:
     r"""Return the WQL query for the instances whose properties have these values.
+
+    Parameters
+    ----------
+    class_name : str
+    at_least : Mapping[str, str]
+        Properties that are this text or greater, compared as text.
+    **values : str
+        Properties that are this text.
 
     Examples
     --------
+    >>> print(select("MIIS_RunHistory", {"RunStartTime": "2024-05-01"}))
+    select * from MIIS_RunHistory where RunStartTime>='2024-05-01'
     >>> print(select("MIIS_RunHistory", MaName="O'Brien's", RunNumber="7"))
     select * from MIIS_RunHistory where MaName='O\'Brien\'s' and RunNumber='7'
     """
-    where = " and ".join(f"{name}={_quote(value)}" for name, value in values.items())
+    conditions = [f"{name}={_quote(value)}" for name, value in values.items()]
+    conditions += [f"{name}>={_quote(value)}" for name, value in at_least.items()]
+    where = " and ".join(conditions)
     query = f"select * from {class_name}"  # noqa: S608 - WQL, its values are quoted
     return f"{query} where {where}" if where else query
 

@@ -511,3 +511,22 @@ def test_a_password_in_place_of_its_name_is_not_repeated(tmp_path):
     with pytest.raises(CaseError, match=r"'mim\.password_name'.*not a name") as caught:
         parse(content, tmp_path / "case.yaml")
     assert "Summer" not in str(caught.value)
+
+
+def test_sign_in_by_certificate_names_its_files(tmp_path):
+    told_ = refusal(write(tmp_path, cases.settings(mim={"auth": "certificate"})))
+    assert "certificate_file is not there, and sign-in by 'certificate' needs it" in told_
+
+
+def test_sign_in_by_certificate_needs_tls(tmp_path):
+    files = {"certificate_file": "kit.pem", "key_file": "kit.key"}
+    changes = {"auth": "certificate", "url": "http://mim01:5985/wsman", **files}
+    told_ = refusal(write(tmp_path, cases.settings(mim=changes)))
+    assert "sign-in by 'certificate' needs an https:// address" in told_
+
+
+def test_sign_in_by_certificate_needs_no_account(tmp_path):
+    files = {"certificate_file": "kit.pem", "key_file": "kit.key"}
+    content = cases.settings(mim={"auth": "certificate", **files})
+    del content["mim"]["username"], content["mim"]["password_name"]
+    assert load(write(tmp_path, content)).mim.key_file == Path("kit.key")

@@ -1,18 +1,13 @@
 import socket
-import ssl
 import threading
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import datetime, timedelta, timezone
 
+import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scripted_engine import AGENTS, ENDED, STARTED, ScriptedEngine, ScriptedRun, person
 
 from kit.endpoint import Endpoint
 from kit.errors import (
-    CaseError,
-    CertificateError,
     NotFoundError,
     OutcomeUnknownError,
     ParameterError,
@@ -22,20 +17,12 @@ from kit.errors import (
     SignInError,
     UnreachableError,
 )
-from kit.lab import certificates, wsman
+from kit.lab import wsman
 from kit.lab.domain import Account, Domain
 from kit.lab.endpoint import Trouble
 from kit.lab.space import Delta
 from kit.lab.wmi import Gate
-from kit.mim import (
-    COUNTERS,
-    NAMESPACE,
-    SynchronizationService,
-    classify,
-    parse_outbound_flows,
-    parse_run_details,
-)
-from kit.runs import STATUSES
+from kit.mim import COUNTERS, NAMESPACE, SynchronizationService
 from kit.wsman import Connection
 
 PASSWORD = "Corr3ct horse"
@@ -154,11 +141,53 @@ def test_the_run_history_of_one_agent_leaves_the_other_out(service, engine):
     assert service.run_history("ADMA")["agent"].tolist() == ["ADMA"]
 
 
+def test_the_history_is_narrowed_to_a_profile(service, engine):
+    for profile in ("FullImport", "Export", "FullSync"):
+        engine.execute("SPMA", profile, "")
+    assert service.run_history("SPMA", profile="Export")["run_number"].tolist() == [2]
+
+
+def test_the_history_begins_with_a_run_that_began_at_the_very_time(service, engine):
+    begun = [STARTED + timedelta(milliseconds=offset) for offset in (1, 0, -1)]
+    engine.history = [
+        ScriptedRun("SPMA", AGENTS["SPMA"], number, "Export", "success", started)
+        for number, started in zip((3, 2, 1), begun, strict=True)
+    ]
+    elsewhere = STARTED.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert service.run_history("SPMA", since=elsewhere)["run_number"].tolist() == [3, 2]
+
+
+def test_a_time_without_a_zone_is_not_compared(service):
+    with pytest.raises(ParameterError, match=r"2024-05-01 .* no time zone"):
+        service.run_history(since=datetime(2024, 5, 1))
+
+
+def test_the_history_is_put_in_order_if_the_provider_does_not(service, engine):
+    engine.history = [
+        ScriptedRun("SPMA", AGENTS["SPMA"], number, "Export", "success", STARTED + timedelta(hours=number))
+        for number in (2, 9, 10)
+    ]
+    assert service.run_history()["run_number"].tolist() == [10, 9, 2]
+
+
+def test_a_run_in_progress_stands_in_the_history_without_an_end(service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 3, "FullSync")]
+    (row,) = service.run_history("SPMA").to_dict("records")
+    assert (row["status"], row["ended"] is pd.NaT) == ("in-progress", True)
+
+
 def test_run_details_come_as_xml_of_the_run_asked_for(service, engine):
     engine.execute("SPMA", "FullImport", "")
     engine.execute("SPMA", "Export", "")
     assert "<run-profile-name>FullImport</run-profile-name>" in service.run_details("SPMA", 1)
     assert "<run-profile-name>Export</run-profile-name>" in service.run_details("SPMA")
+
+
+def test_details_that_fit_in_no_envelope_say_what_to_do(service, engine):
+    engine.execute("SPMA", "FullImport", "")
+    engine.history[0].details_xml = lambda: "<run-history>" + "x" * 600_000 + "</run-history>"
+    with pytest.raises(ProtocolError, match=r"too large.*raise MaxEnvelopeSizekb"):
+        service.run_details("SPMA", 1)
 
 
 def test_a_run_that_is_not_in_the_history_is_named(service):
@@ -195,6 +224,9 @@ def test_an_unknown_agent_is_named_with_the_agents_there_are(service, call):
         ),
         ({"agent_guid": AGENTS["SPMA"], "dn": "anchor-1"}, ["SPMA"]),
         ({"guid": "{00000001-0000-4000-8000-00000000000B}"}, ["ADMA"]),
+        ({"dns_domain": "contoso.example", "account": "person1"}, ["SPMA", "ADMA"]),
+        ({"domain": "CONTOSO", "account": "person2"}, ["ADMA"]),
+        ({"domain": "CONTOSO", "user_principal_name": "person1@contoso.example"}, ["SPMA", "ADMA"]),
         ({"account": "contoso\\nobody"}, []),
     ],
 )
@@ -242,11 +274,55 @@ def test_names_with_quotes_and_backslashes_are_found(service, engine):
 
 
 @pytest.mark.parametrize(
-    "key", [{}, {"account": "anna"}, {"dn": "CN=x"}, {"guid": "{1}", "metaverse_guid": "{2}"}]
+    "key",
+    [
+        {},
+        {"account": "anna"},
+        {"account": "\\anna"},
+        {"account": "contoso\\"},
+        {"dn": "CN=x"},
+        {"domain": "contoso"},
+        {"user_principal_name": "anna@contoso.example"},
+        {"dns_domain": "contoso.example", "user_principal_name": "anna@contoso.example"},
+        {"guid": "{1}", "metaverse_guid": "{2}"},
+    ],
 )
 def test_any_other_way_to_look_up_objects_is_refused(service, key):
     with pytest.raises(ParameterError):
         service.connector_space_objects(**key)
+
+
+def test_a_query_that_the_provider_is_not_capable_of_is_named(server):
+    connection = Connection(Endpoint(server.url, "CONTOSO\\svc-kit", PASSWORD), NAMESPACE)
+    refusal = r"cannot answer such a query.*not capable of the attempted operation"
+    with pytest.raises(ProtocolError, match=refusal):
+        connection.query("select * from MIIS_CSObject where MaName='SPMA'")
+    connection.close()
+
+
+# Stop
+
+
+def test_a_run_is_stopped(service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 3, "FullSync")]
+    assert service.stop("SPMA") is True
+
+
+def test_where_nothing_runs_nothing_is_stopped(service):
+    assert service.stop("SPMA") is False
+
+
+def test_stop_is_sent_once_though_no_answer_comes(server, service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 3, "FullSync")]
+    server.faults.arrange("Stop", Trouble.DROP_ANSWER)
+    with pytest.raises(OutcomeUnknownError, match=r"'SPMA' was stopped: no answer came"):
+        service.stop("SPMA")
+    assert server.received["Stop"] == 1
+
+
+def test_stop_needs_a_sync_group(server, connect):
+    with pytest.raises(RightsError, match=r"the end of the run of 'SPMA' was denied"):
+        connect(server.url, "CONTOSO\\remote").stop("SPMA")
 
 
 # Execute
@@ -302,6 +378,59 @@ def test_a_connection_cut_before_the_run_began_is_an_unknown_outcome(server, ser
 def test_an_answer_that_does_not_fit_is_read_back(server, service, engine):
     server.faults.next_execute = Trouble.UNREPORTABLE
     assert service.execute("SPMA", "FullSync").status == "success"
+    assert len(engine.executed) == 1
+
+
+@pytest.mark.parametrize("trouble", [Trouble.TIMED_OUT, Trouble.DROP_ANSWER])
+def test_an_answer_that_is_lost_is_read_back(server, service, engine, trouble):
+    server.faults.arrange("Execute", trouble)
+    assert service.execute("SPMA", "FullSync").status == "success"
+    assert (server.received["Execute"], len(engine.executed)) == (1, 1)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.TOO_MANY, Trouble.QUOTA])
+def test_a_server_that_is_too_busy_has_begun_nothing(server, service, engine, trouble):
+    server.faults.arrange("Execute", trouble)
+    with pytest.raises(UnreachableError, match=r"does nothing more for 'CONTOSO\\svc-kit' at present"):
+        service.execute("SPMA", "FullSync")
+    assert engine.executed == []
+
+
+def test_our_run_is_found_in_the_history_though_another_followed(server, service, engine):
+    engine.history = [ScriptedRun("SPMA", AGENTS["SPMA"], 4, "Export", "success", ended=ENDED)]
+    server.faults.arrange("Execute", Trouble.DROP_AFTER)
+    engine.during_run = lambda: engine.history.insert(
+        0, ScriptedRun("SPMA", AGENTS["SPMA"], 6, "Export", "success", ended=ENDED)
+    )
+    run = service.execute("SPMA", "FullSync")
+    assert (run.run_number, run.profile, run.status, run.ended) == (5, "FullSync", "success", ENDED)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.DENIED, Trouble.TIMED_OUT, Trouble.DROP_ANSWER, Trouble.QUOTA])
+def test_an_outcome_that_cannot_be_read_at_first_is_looked_for_on(server, service, engine, trouble):
+    server.faults.arrange("Execute", Trouble.DROP_AFTER)
+    engine.during_run = lambda: server.faults.arrange("RunStatus", trouble, trouble)
+    assert service.execute("SPMA", "FullSync").status == "success"
+
+
+def test_a_run_that_ended_well_is_numbered_when_the_server_can_be_read_again(server, service, engine):
+    engine.during_run = lambda: server.faults.arrange("RunNumber", Trouble.DENIED)
+    run = service.execute("SPMA", "FullSync")
+    assert (run.run_number, run.status) == (1, "success")
+
+
+@pytest.mark.parametrize("token", ["completed-something-new", "stopped-object-limit"])
+def test_any_token_is_handed_on_as_it_came(service, engine, token):
+    engine.outcome = token
+    assert service.execute("SPMA", "FullSync").status == token
+
+
+@pytest.mark.parametrize("token", ["", "call-failure", "connection-failure", "in-progress"])
+def test_an_answer_that_tells_no_outcome_is_not_taken_for_one(service, engine, token):
+    engine.outcome = token
+    engine.during_run = lambda: setattr(engine.history[0], "agent", "another")
+    with pytest.raises(OutcomeUnknownError):
+        service.execute("SPMA", "FullSync")
     assert len(engine.executed) == 1
 
 
@@ -375,6 +504,17 @@ def test_an_idle_connection_that_was_closed_is_signed_in_again(service, monkeypa
     service.agents()
     threading.Event().wait(0.3)
     assert service.agents()["name"].tolist() == list(AGENTS)
+
+
+def test_a_read_time_out_is_an_unknown_outcome_and_nothing_is_sent_again(server, engine):
+    connection = Connection(Endpoint(server.url, "CONTOSO\\svc-kit", PASSWORD, timeout=0.1), NAMESPACE)
+    connection.query("select * from MIIS_Server")
+    server._server.troubles.add("*", "delay", seconds=4)
+    key = {"Name": "SPMA"}
+    assert connection.invoke_once("MIIS_ManagementAgent", key, "Execute", RunProfileName="Export") is None
+    assert engine.started.wait(5)
+    connection.close()
+    assert (server.received["Execute"], len(engine.executed)) == (1, 1)
 
 
 def test_get_reads_one_instance_by_its_key(server):
@@ -472,258 +612,6 @@ def test_a_closed_port_is_unreachable(connect):
         service.agents()
     with pytest.raises(UnreachableError):
         service.identify()
-
-
-class WebSite(BaseHTTPRequestHandler):
-    """Something else on the port."""
-
-    def do_POST(self):  # noqa: D102
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, content = self.server.page
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):  # noqa: D102
-        pass
-
-
-@pytest.mark.parametrize(
-    "page", [(200, b"<html>Welcome</html>"), (200, b"not & XML"), (404, b""), (401, b""), (503, b"busy")]
-)
-def test_a_web_site_is_not_taken_for_winrm(connect, page):
-    with HTTPServer(("127.0.0.1", 0), WebSite) as site:
-        site.page = page
-        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        service = connect(f"http://127.0.0.1:{site.server_port}/wsman")
-        with pytest.raises(ProtocolError, match=r"is not a WS-Management endpoint"):
-            service.agents()
-        with pytest.raises(ProtocolError, match=r"is not a WS-Management endpoint"):
-            service.identify()
-        site.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("url", ["mim01", "ftp://mim01/wsman", "http:///wsman"])
-def test_what_is_no_url_is_refused_at_once(url, connect):
-    with pytest.raises(CaseError, match=r"is not the address"):
-        connect(url)
-
-
-def test_a_sign_in_that_cannot_protect_the_messages_is_refused(connect):
-    with pytest.raises(CaseError, match=r"'basic' cannot be used with http://mim01:5985"):
-        connect("http://mim01:5985/wsman", auth="basic")
-
-
-# TLS
-
-
-@pytest.fixture
-def files(tmp_path):
-    return certificates.issue(tmp_path, ["127.0.0.1"])
-
-
-@pytest.fixture
-def tls_server(listen, files):
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(files.certificate_file, files.key_file)
-    return listen(tls=context)
-
-
-def test_an_untrusted_certificate_is_told(tls_server, connect):
-    with pytest.raises(CertificateError, match=r"is not trusted.*certificate verify failed"):
-        connect(tls_server.url).agents()
-
-
-def test_over_tls_execute_is_sent_once_although_it_is_not_sealed(tls_server, connect, files, engine):
-    service = connect(tls_server.url, ca_file=files.ca_file)
-    assert service.execute("SPMA", "FullImport").status == "success"
-    assert (tls_server.received["Execute"], len(engine.executed)) == (1, 1)
-
-
-def test_a_wrong_password_is_told_over_tls(tls_server, connect, files):
-    with pytest.raises(SignInError):
-        connect(tls_server.url, password="wrong", ca_file=files.ca_file).agents()
-
-
-# Status tokens
-
-
-@pytest.mark.parametrize(
-    ("token", "meaning"),
-    [
-        ("success", "ok"),
-        ("completed-no-objects", "ok"),
-        ("completed-warnings", "warning"),
-        ("completed-transient-objects", "warning"),
-        ("completed-sync-errors", "attention"),
-        ("completed-export-errors", "attention"),
-        ("completed-discovery-errors", "failed"),
-        ("access-denied", "failed"),
-        ("call-failure", "failed"),
-        ("connection-failure", "failed"),
-        ("in-progress", "unknown"),
-        ("completing-obsoletion", "unknown"),
-        ("completing-referential-updates", "unknown"),
-        ("", "unknown"),
-        ("completed-something-new", "unknown"),
-        ("stopped-something-new", "unknown"),
-        ("no-start-something-new", "unknown"),
-    ],
-)
-def test_each_status_has_its_meaning(token, meaning):
-    assert classify(token) == meaning
-
-
-@pytest.mark.parametrize(
-    "token", sorted(token for token in STATUSES if token.startswith(("no-start-", "stopped-")))
-)
-def test_every_run_that_did_not_start_or_stopped_has_failed(token):
-    assert classify(token) == "failed"
-
-
-def test_as_many_tokens_are_known_as_are_documented():
-    kinds = [token.partition("-")[0] for token in STATUSES]
-    assert (kinds.count("no"), kinds.count("stopped"), kinds.count("completed")) == (31, 47, 6)
-
-
-# RunDetails
-
-COUNTS = st.integers(min_value=0, max_value=10**9)
-STEP = st.fixed_dictionaries(
-    {
-        "result": st.sampled_from(["success", "completed-export-errors", "in-progress"]),
-        "stage-add": COUNTS,
-        "export-update": COUNTS,
-        "connector-flow": COUNTS,
-        "outbound": st.lists(COUNTS, max_size=3),
-        "errors": st.integers(min_value=0, max_value=3),
-        "ended": st.booleans(),
-    }
-)
-RUNS = st.lists(st.lists(STEP, max_size=4), max_size=3)
-
-
-def step_xml(number, step):
-    end = "<end-date>2024-05-01 10:05:00.000</end-date>" if step["ended"] else "<end-date/>"
-    outbound = "".join(
-        f'<outbound-flow-counters ma="M{index}"><connector-flow detail="true">{count}</connector-flow>'
-        "</outbound-flow-counters>"
-        for index, count in enumerate(step["outbound"])
-    )
-    return (
-        f'<step-details step-number="{number}"><start-date>2024-05-01 10:00:00.123</start-date>{end}'
-        f"<step-result>{step['result']}</step-result><step-description>"
-        '<step-type type="full-import"><import-subtype>to-cs</import-subtype></step-type></step-description>'
-        f"<synchronization-errors>{'<export-error/>' * step['errors']}</synchronization-errors>{outbound}"
-        f"<staging-counters><stage-add>{step['stage-add']}</stage-add></staging-counters>"
-        "<inbound-flow-counters>"
-        f"<connector-flow>{step['connector-flow']}</connector-flow></inbound-flow-counters>"
-        f"<export-counters><export-update>{step['export-update']}</export-update></export-counters></step-details>"
-    )
-
-
-def run_xml(number, steps):
-    written = "".join(step_xml(index, step) for index, step in reversed(list(enumerate(steps, start=1))))
-    return (
-        f"<run-history><run-details><ma-name>SPMA</ma-name><run-number>{number}</run-number>"
-        f"<run-profile-name>Full &amp; all</run-profile-name>{written}</run-details></run-history>"
-    )
-
-
-@settings(max_examples=40)
-@given(RUNS, st.booleans())
-def test_run_details_give_every_step_oldest_first(runs, as_bytes):
-    xml = "".join(run_xml(number, steps) for number, steps in enumerate(runs, start=1))
-    document = f"<execution-histories>{xml}</execution-histories>"
-    frame = parse_run_details(document.encode() if as_bytes else document)
-    flat = [
-        (number, index, step) for number, steps in enumerate(runs, 1) for index, step in enumerate(steps, 1)
-    ]
-    assert frame[["run_number", "step_number"]].to_numpy().tolist() == [
-        [number, index] for number, index, _ in flat
-    ]
-    for column, key in {
-        "result": "result",
-        "stage_add": "stage-add",
-        "export_update": "export-update",
-        "connector_flow": "connector-flow",
-        "export_errors": "errors",
-    }.items():
-        assert frame[column].tolist() == [step[key] for *_, step in flat]
-    assert frame["ended"].notna().tolist() == [step["ended"] for *_, step in flat]
-    assert frame["outbound_connector_flow"].sum() == sum(sum(step["outbound"]) for *_, step in flat)
-    assert len(parse_outbound_flows(document)) == sum(len(step["outbound"]) for *_, step in flat)
-
-
-@given(st.binary() | st.text())
-def test_what_is_not_run_details_is_refused_in_one_way(junk):
-    with pytest.raises(ProtocolError):
-        parse_run_details(junk)
-
-
-def details(inside):
-    step = f'<step-details step-number="1">{inside}</step-details>'
-    return f"<run-history><run-details>{step}</run-details></run-history>"
-
-
-@pytest.mark.parametrize(
-    "inside",
-    [
-        "<start-date>yesterday</start-date>",
-        "<staging-counters><stage-add>many</stage-add></staging-counters>",
-        "<staging-counters><stage-add>99999999999999999999</stage-add></staging-counters>",
-        "<staging-counters><stage-add>-1</stage-add></staging-counters>",
-        "<start-date>",
-    ],
-)
-def test_a_number_or_time_that_is_none_is_refused(inside):
-    with pytest.raises(ProtocolError):
-        parse_run_details(details(inside))
-
-
-def test_entities_in_run_details_are_refused():
-    with pytest.raises(ProtocolError):
-        parse_run_details('<!DOCTYPE run-history [<!ENTITY a "b">]><run-history>&a;</run-history>')
-
-
-def test_the_details_of_an_agent_that_never_ran_are_empty_but_typed():
-    frame = parse_run_details("<run-history/>")
-    assert (len(frame), str(frame.dtypes["stage_add"])) == (0, "Int64")
-
-
-def test_times_are_utc():
-    frame = parse_run_details(details("<start-date>2024-05-01 10:00:00.123</start-date>"))
-    assert frame["started"][0].to_pydatetime() == datetime(2024, 5, 1, 10, 0, 0, 123000, UTC)
-
-
-def test_a_counter_that_was_not_reported_is_missing_and_a_new_one_gets_a_column():
-    frame = parse_run_details(details("<export-counters><export-moved>4</export-moved></export-counters>"))
-    assert frame["export_moved"][0] == 4
-    assert frame["export_add"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("step", "name"),
-    [
-        (
-            '<step-type type="apply-rules"><x>apply-pending</x></step-type>',
-            "delta sync",
-        ),
-        (
-            '<step-type type="apply-rules"><x>reevaluate-flow-connectors</x></step-type>',
-            "full sync",
-        ),
-        ('<step-type type="full-import"/>', "full import and delta sync"),
-        ('<step-type type="export"/>', "export"),
-        ('<step-type type="export"><export-subtype>to-file</export-subtype></step-type>', "export to-file"),
-    ],
-)
-def test_step_types_have_the_names_that_miisclient_shows(step, name):
-    frame = parse_run_details(details(f"<step-description>{step}</step-description>"))
-    assert frame["step_type"][0] == name
 
 
 def test_every_documented_counter_is_asked_for():

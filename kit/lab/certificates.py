@@ -17,13 +17,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = timedelta(days=365)
 _CLOCK_SKEW = timedelta(days=1)
+_PRINCIPAL = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """Where one server's certificate files are, all PEM.
+    """Where one server's, or one client's, certificate files are, all PEM.
 
-    ``ca_file`` is what a client must trust; ``key_file`` can be read by its owner only.
+    ``ca_file`` is what the other side must trust; ``key_file`` can be read by its owner only.
     """
 
     ca_file: Path
@@ -52,17 +53,66 @@ def issue(folder: Path, names: Sequence[str], *, lifetime: timedelta = _LIFETIME
     ServerCertificate
         The files written.
     """
+    alternatives = [_general_name(name) for name in names]
+    usage = ExtendedKeyUsageOID.SERVER_AUTH
+    return _issue(folder, "server", names[0], alternatives, usage=usage, lifetime=lifetime)
+
+
+def issue_client(folder: Path, principal: str) -> ServerCertificate:
+    """Make a new CA and a client certificate signed by it, such as WinRM maps to an account.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the three files go; made if it is missing, another one than a server's.
+    principal : str
+        The user principal name in it, which WinRM looks at (Microsoft's otherName in the subject
+        alternative name).
+    """
+    name = x509.OtherName(_PRINCIPAL, b"\x0c" + bytes([len(principal.encode())]) + principal.encode())
+    return _issue(folder, "client", principal, [name], usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def principal(certificate: bytes) -> str:
+    """Return the user principal name in a client certificate in DER, empty if it has none."""
+    extensions = x509.load_der_x509_certificate(certificate).extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    found = [name.value for name in names.get_values_for_type(x509.OtherName) if name.type_id == _PRINCIPAL]
+    return found[0][2:].decode() if found else ""
+
+
+def _issue(
+    folder: Path,
+    kind: str,
+    common_name: str,
+    alternatives: Sequence[x509.GeneralName],
+    *,
+    usage: x509.ObjectIdentifier,
+    lifetime: timedelta = _LIFETIME,
+) -> ServerCertificate:
     folder.mkdir(parents=True, exist_ok=True)
-    authority_key, server_key = (
+    authority_key, own_key = (
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
     )
     authority = _authority(authority_key)
-    server = _server(server_key, names, authority, authority_key, lifetime)
-    files = ServerCertificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    certificate = (
+        _builder(_name(common_name), authority.subject, own_key, lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(
+            # Python 3.13 and later refuse a chain without it (VERIFY_X509_STRICT, RFC 5280 4.2.1.1).
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+            critical=False,
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    files = ServerCertificate(folder / "ca.pem", folder / f"{kind}.pem", folder / f"{kind}.key")
     files.ca_file.write_bytes(authority.public_bytes(Encoding.PEM))
-    files.certificate_file.write_bytes(server.public_bytes(Encoding.PEM))
-    key = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files.certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key = own_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     files.key_file.unlink(missing_ok=True)
     with os.fdopen(os.open(files.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(key)
@@ -76,28 +126,6 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
-    )
-
-
-def _server(
-    key: ec.EllipticCurvePrivateKey,
-    names: Sequence[str],
-    authority: x509.Certificate,
-    authority_key: ec.EllipticCurvePrivateKey,
-    lifetime: timedelta,
-) -> x509.Certificate:
-    return (
-        _builder(_name(names[0]), authority.subject, key, lifetime)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
-        .add_extension(
-            # Python 3.13 and later refuse a chain without it (VERIFY_X509_STRICT, RFC 5280 4.2.1.1).
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
-            critical=False,
-        )
-        .sign(authority_key, hashes.SHA256())
     )
 
 

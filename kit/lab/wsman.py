@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
+from types import MappingProxyType
 
 import spnego
 
-from kit.lab import envelope, wmi
+from kit.lab import certificates, envelope, wmi
 from kit.lab.domain import Account, Domain
 from kit.lab.endpoint import MAX_ENVELOPE_SIZE, ConnectionCutError, Endpoint, Faults
 from kit.lab.engine import Engine
-from kit.lab.ntlm import NTLMHandler, Server
+from kit.lab.ntlm import WINDOWS_SCHEMES, Credentials, NTLMHandler, Server
 from kit.lab.prompt import Prompt
 from kit.lab.sealing import CONTENT_TYPE, SealError, is_sealed, seal, unseal
 from kit.lab.shell import Shells
@@ -24,6 +25,8 @@ from kit.lab.shell import Shells
 logger = logging.getLogger(__name__)
 
 _PATH = "/wsman"
+_BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+"""What stands for credentials in a request that the client's certificate vouches for (DSP0226)."""
 
 
 class _Handler(NTLMHandler):
@@ -52,6 +55,25 @@ class _Handler(NTLMHandler):
         else:
             # What practitioners report for plain messages; no document says it.
             self.answer(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def authenticate(self) -> bool:
+        """Take the user from the client's certificate, if the request refers to it."""
+        if self.headers.get("Authorization") != _BY_CERTIFICATE:
+            return super().authenticate()
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.user = self._mapped_user()
+        if not self.user:
+            self.answer(HTTPStatus.UNAUTHORIZED)
+        return bool(self.user)
+
+    def _mapped_user(self) -> str:
+        certificate = (
+            self.connection.getpeercert(binary_form=True)
+            if isinstance(self.connection, ssl.SSLSocket)
+            else None
+        )
+        account = self.server.mappings.get(certificates.principal(certificate), "") if certificate else ""
+        return self.server.credentials.principal(account)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return what the ``Date`` header says: the time by this server's own clock."""
@@ -82,6 +104,7 @@ class _Handler(NTLMHandler):
 class _Server(Server):
     endpoint: Endpoint
     accepts_plain: bool
+    mappings: Mapping[str, str]
     clock_error = timedelta(0)
 
 
@@ -98,14 +121,27 @@ class WSManServer:
         Who may sign in.
     tls : ssl.SSLContext or None
         Serve HTTPS with this context.
+    basic : bool
+        Offer Basic as well.
+    mappings : Mapping[str, str]
+        Principal in a client certificate to account.
     """
 
     def __init__(
-        self, endpoint: Endpoint, domain: Domain, accounts: Sequence[Account], tls: ssl.SSLContext | None
+        self,
+        endpoint: Endpoint,
+        domain: Domain,
+        accounts: Sequence[Account],
+        tls: ssl.SSLContext | None,
+        *,
+        basic: bool = False,
+        mappings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._endpoint = endpoint
-        self._server = _Server(_Handler, domain, accounts, tls=tls)
+        schemes = (*WINDOWS_SCHEMES, "Basic") if basic else WINDOWS_SCHEMES
+        self._server = _Server(_Handler, domain, accounts, schemes=schemes, tls=tls)
         self._server.endpoint = endpoint
+        self._server.mappings = mappings
         self._server.accepts_plain = tls is not None
         self.url = f"{self._server.url}{_PATH}"
         self._server.start()
@@ -114,6 +150,11 @@ class WSManServer:
     def faults(self) -> Faults:
         """The trouble to make."""
         return self._endpoint.faults
+
+    @property
+    def credentials(self) -> Credentials:
+        """What it accepts; Kerberos only once it has a ``keytab``."""
+        return self._server.credentials
 
     @property
     def shells(self) -> Shells:
@@ -151,6 +192,8 @@ def start(
     *,
     max_timeout: float = 60.0,
     tls: ssl.SSLContext | None = None,
+    basic: bool = False,
+    mappings: Mapping[str, str] = MappingProxyType({}),
 ) -> WSManServer:
     """Start a listener on a free port of 127.0.0.1.
 
@@ -164,9 +207,13 @@ def start(
         Who may sign in. WinRM lets in whoever has a role of :data:`kit.lab.wmi.REMOTE_ROLES`.
     max_timeout : float
         Seconds after which an operation is answered with TimedOut while it goes on; WinRM's default is 60.
-
     tls : ssl.SSLContext or None
         Serve HTTPS with this context; messages over HTTPS are not sealed.
+    basic : bool
+        Offer Basic as well, which WinRM does not by default.
+    mappings : Mapping[str, str]
+        Principal in a client certificate to the account it stands for (WinRM's certmapping); the context
+        must ask for certificates, and trust their authority.
 
     Returns
     -------
@@ -176,4 +223,4 @@ def start(
     provider = wmi.Provider(engine, domain, accounts)
     shells = Shells(Prompt(engine, provider.is_administrator), max_timeout)
     endpoint = Endpoint(provider, shells, max_timeout)
-    return WSManServer(endpoint, domain, accounts, tls)
+    return WSManServer(endpoint, domain, accounts, tls, basic=basic, mappings=mappings)
