@@ -110,7 +110,7 @@ def departments(people: pd.DataFrame, top: int = 10) -> Figure:
     return figure
 
 
-def exports(summary: Mapping[str, int]) -> Figure:
+def exports(summary: Mapping[str, int], limit: int | None = None) -> Figure:
     """Draw what waits to be exported to AD: what was expected, and what stops the sequence.
 
     Parameters
@@ -118,6 +118,8 @@ def exports(summary: Mapping[str, int]) -> Figure:
     summary : Mapping[str, int]
         Number of pending exports by kind: ``expected_updates``, ``re_encoded_only``, ``unexpected_people``,
         ``unexpected_attributes``, ``deletes``. Any other kind counts as unexpected.
+    limit : int, optional
+        Most photos that one export may change; more of them stop the sequence as well.
 
     Returns
     -------
@@ -140,6 +142,8 @@ def exports(summary: Mapping[str, int]) -> Figure:
     figure.legend(handles=swatches, loc="outside lower right", ncols=2, frameon=False, fontsize=TEXT)
     updates, again = (summary.get(kind, 0) for kind in EXPECTED_EXPORTS)
     verdict = f"stopped by {stops:,} other{'s' if stops > 1 else ''}" if stops else "nothing else is pending"
+    if limit is not None:
+        verdict += f"; {'stopped by the limit of' if updates + again > limit else 'the limit is'} {limit:,}"
     title = f"{updates:,} expected photo updates, {again:,} re-encoded only; {verdict}"
     figure.tell(
         title, "".join(f"{name}: {summary[kind]:,}. " for kind, name in zip(kinds, names, strict=True))

@@ -40,18 +40,20 @@ def of_photos(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def of_steps(steps: pd.DataFrame) -> pd.DataFrame:
-    """Check that every step of the fix ended well.
+def of_steps(steps: pd.DataFrame, confirmation: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Check that every step of the fix ended well, and that every export was confirmed.
 
     Parameters
     ----------
     steps : DataFrame
         As `kit.resync.Resync.frame` returns it.
+    confirmation : DataFrame, optional
+        As `kit.record.confirmation` returns it; without rows exports were not looked at.
 
     Returns
     -------
     DataFrame
-        As `of_photos`; one row per verification, and one for all runs.
+        As `of_photos`; one row per verification, one for the exports, and one for all steps.
     """
     begun = steps[steps["result"] != "not run"]
     if begun.empty:
@@ -60,6 +62,10 @@ def of_steps(steps: pd.DataFrame) -> pd.DataFrame:
         (f"step {step.step}: {step.expected}", "ok" if step.result == "ok" else "failed", step.detail)
         for step in steps[steps["kind"] == "verify"].itertuples()
     ]
+    if confirmation is not None and len(confirmation):
+        others = confirmation[(confirmation["outcome"] != "written") & (confirmation["people"] > 0)]
+        told = ", ".join(f"{one.people} {one.outcome}" for one in others.itertuples())
+        rows.append(("every exported photo was written and confirmed", _word(others.empty), told))
     ended = f"{(steps['result'] == 'ok').sum()} of {len(steps)} steps ended well"
     return _frame(*rows, ("every step of the plan ended well", _word((steps["result"] == "ok").all()), ended))
 

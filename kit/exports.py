@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from kit import schema
+from kit import csexport, schema
 from kit.errors import ExportError
 from kit.holograms import ConnectorSpaceObject
 from kit.mim import SynchronizationService
@@ -36,9 +38,10 @@ def read(
     people: pd.DataFrame,
     changes: pd.DataFrame,
     *,
+    file: Path | None = None,
     progress: Progress = quiet,
 ) -> pd.DataFrame:
-    """Read the pending exports of the directory agent, person by person, and class each one.
+    """Read the pending exports of the directory agent, and class each one.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def read(
         Everybody, columns of `kit.schema.PEOPLE`.
     changes : DataFrame
         What is expected; see `kit.plan.changes`.
+    file : Path or None
+        What csexport wrote of the agent's pending exports, read in one go; None asks WMI person by person.
     progress : Progress
 
     Returns
@@ -57,16 +62,25 @@ def read(
         Columns of `kit.schema.EXPORTS`, one row per pending export.
     """
     expected = changes.set_index("account")
-    rows: list[dict[str, Any]] = []
-    accounts = people.loc[people["in_directory"], "account"]
-    for account in progress(accounts, "pending exports", len(accounts)):
-        objects = service.connector_space_objects(account=account)
-        rows.extend(
-            _row(account, one, expected)
-            for one in objects
-            if one.agent.casefold() == agent.casefold() and one.export_operation
-        )
+    there = people[people["in_directory"]]
+    if file is None:
+        accounts = progress(there["account"], "pending exports", len(there))
+        found = _one_by_one(service, agent, accounts)
+    else:
+        names = zip(there["distinguished_name"].str.casefold(), there["account"], strict=True)
+        found = csexport.pending_exports(csexport.read_csexport(file), dict(names))
+    rows = [_row(one.account or one.dn, one, expected) for one in found]
     return schema.conform(pd.DataFrame(rows), schema.EXPORTS)
+
+
+def _one_by_one(
+    service: SynchronizationService, agent: str, accounts: Iterable[str]
+) -> Iterator[ConnectorSpaceObject]:
+    """Ask WMI about every account in turn; it has no query for all pending exports (ms697741)."""
+    for account in accounts:
+        for one in service.connector_space_objects(account=account):
+            if one.agent.casefold() == agent.casefold() and one.export_operation:
+                yield replace(one, account=account)
 
 
 def _row(account: str, pending: ConnectorSpaceObject, expected: pd.DataFrame) -> dict[str, Any]:
@@ -135,4 +149,42 @@ def require_safe(pending: pd.DataFrame, counters: Mapping[str, int], limit: int)
         raise ExportError(what, "objects that the inventory does not know would be exported too", step)
     if len(pending) > limit:
         what, cause = f"{len(pending)} photos would change", f"the limit is {limit}"
-        raise ExportError(what, cause, "check the list, then raise export_limit_percent")
+        raise ExportError(what, cause, "check the list, then raise export_limit_percent or export_limit")
+
+
+def mark(service: SynchronizationService, agent: str) -> dict[str, Any]:
+    """Note when what waits was read, so that `moved` can tell whether it still is the same.
+
+    What waits changes with a synchronization or an export, and each of them is a numbered run.
+
+    Parameters
+    ----------
+    service : SynchronizationService
+    agent : str
+        Name of the directory agent.
+
+    Returns
+    -------
+    dict
+        For the journal: ``agent``, the agents' last ``runs``, and the numbers that are ``waiting``.
+    """
+    names = [str(name) for name in service.agents()["name"]]
+    counted = service.counters(agent)
+    return {
+        "agent": agent,
+        "runs": {name: service.last_run(name).run_number for name in names},
+        "waiting": {name: number for name, number in counted.items() if name.startswith("NumExport")},
+    }
+
+
+def moved(service: SynchronizationService, outcomes: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Whether anything may have changed what waits since it was last read.
+
+    Parameters
+    ----------
+    service : SynchronizationService
+    outcomes : Mapping[int, Mapping]
+        The journal's, by number of the step.
+    """
+    marks = [outcomes[number]["mark"] for number in sorted(outcomes) if "mark" in outcomes[number]]
+    return not marks or mark(service, marks[-1]["agent"]) != marks[-1]

@@ -10,26 +10,60 @@ from pathlib import Path
 
 from kit import configuration, plan
 from kit.case import Case
+from kit.confirmation import Confirmations
 from kit.errors import CaseError, GateError, SafetyError
 from kit.mim import SynchronizationService
-from kit.plan import DELETE_SPACE, PROVISIONING_OFF, PROVISIONING_ON, Step
+from kit.runs import LIVE_STATUSES
+from kit.sequence import (
+    APPROVE,
+    BACKUPS,
+    CONFIRMATIONS,
+    DELETE_SPACE,
+    FREEZE,
+    PROVISIONING_OFF,
+    PROVISIONING_ON,
+    UNFREEZE,
+    UPLOAD,
+    Step,
+)
 
 logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Tells the person at the notebook what to do, or why nothing moves."""
+LOOKS = 5
+"""Poll intervals for which no run may begin once everything is said to be paused."""
+SECONDS_BETWEEN_WORDS = 10.0
+"""How often a wait says what is still missing, at most."""
 
 
 def instruction(step: Step, case: Case) -> str:
-    """Return what the person is to do, as a click path in miisclient.exe."""
+    """Return what the person is to do: a click path in miisclient.exe, or a command."""
     saving = f"then File, Export Server Configuration, into {case.mim.configuration_folder}"
     return {
+        FREEZE: (
+            "on every machine that starts runs of MIM pause what does: Task Scheduler "
+            "(Disable-ScheduledTask -TaskName NAME), and services such as AutoSync, Event Broker, MASequencer"
+        ),
+        BACKUPS: (
+            "back up the databases (BACKUP DATABASE FIMSynchronizationService TO DISK = 'FILE'), the keys "
+            "(miiskmu.exe, Export key set) and the configuration (File, Export Server Configuration)"
+        ),
         PROVISIONING_OFF: "Tools, Options: clear 'Enable Provisioning Rules Extension', " + saving,
         PROVISIONING_ON: "Tools, Options: tick 'Enable Provisioning Rules Extension', " + saving,
         DELETE_SPACE: (
             f"Management Agents, select '{step.agent}', Actions, Delete, choose "
             "'Delete connector space only', never 'Delete management agent and connector space'"
         ),
+        APPROVE: (
+            f"look at the pending exports in {case.folder / 'figures'}, or in miisclient: Management Agents, "
+            f"'{step.agent}', Actions, Search Connector Space, Scope 'Pending Export', Search"
+        ),
+        UPLOAD: (
+            f"sign in to SharePoint as {step.subject}, About me, Edit your profile, Picture, Change your "
+            "photo: upload another one than the present; the kit never writes to SharePoint"
+        ),
+        UNFREEZE: "let everything run again that was paused (Enable-ScheduledTask -TaskName NAME)",
     }[step.name]
 
 
@@ -58,6 +92,8 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
     SourceError
         MIM cannot be read, or there is no exported configuration.
     """
+    if step.name in CONFIRMATIONS:
+        return _not_confirmed(step, case) or (_running(service) if step.name == FREEZE else "")
     if step.name == DELETE_SPACE:
         return _space_is_empty(step, case, service, baseline)
     folder = case.mim.configuration_folder
@@ -82,24 +118,51 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
 def settled(step: Step, case: Case, service: SynchronizationService, baseline: Mapping[str, int]) -> str:
     """Look twice, as `check` does: what is being written or deleted at this moment is not done.
 
-    MIM exports its configuration file by file, so that for a while new files stand beside old ones.
+    MIM exports its configuration file by file, so that for a while new files stand beside old ones; a
+    schedule that was not paused starts a run sooner or later.
     """
-    files = _files(case)
     missing = check(step, case, service, baseline)
-    if missing:
+    if missing or step.name in {*CONFIRMATIONS} - {FREEZE}:
         return missing
-    threading.Event().wait(min(case.mim.poll_interval, 1.0))
+    before = _state(step, case, service)
+    threading.Event().wait(min(case.mim.poll_interval, 1.0) * (LOOKS if step.name == FREEZE else 1))
     missing = check(step, case, service, baseline)
-    return missing or ("the configuration is being written" if _files(case) != files else "")
+    if missing or _state(step, case, service) == before:
+        return missing
+    return "a run was started meanwhile" if step.name == FREEZE else "the configuration is being written"
+
+
+def _not_confirmed(step: Step, case: Case) -> str:
+    confirmations = Confirmations(case.folder)
+    if confirmations.given(step.name):
+        return ""
+    return f"nobody has confirmed it yet; to confirm it, {confirmations.ways(step.name)}"
+
+
+def _running(service: SynchronizationService) -> str:
+    """Say which run is in progress; empty where none is."""
+    for agent in service.agents()["name"]:
+        run = service.last_run(str(agent))
+        if run.status in LIVE_STATUSES:
+            return f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
+    return ""
+
+
+def _state(step: Step, case: Case, service: SynchronizationService) -> list[tuple[str, int, int]]:
+    """Return what must stand still between two looks: the agents' run numbers, or the exported files."""
+    if step.name != FREEZE:
+        return _files(case)
+    agents = [str(name) for name in service.agents()["name"]]
+    return [(agent, service.last_run(agent).run_number, 0) for agent in agents]
 
 
 def _files(case: Case) -> list[tuple[str, int, int]]:
     """Return name, size and time of change of everything in the configuration folder."""
     folder = case.mim.configuration_folder
-    return [] if folder is None else [_state(path) for path in sorted(case.resolve(folder).glob("*"))]
+    return [] if folder is None else [_stamp(path) for path in sorted(case.resolve(folder).glob("*"))]
 
 
-def _state(path: Path) -> tuple[str, int, int]:
+def _stamp(path: Path) -> tuple[str, int, int]:
     try:
         facts = path.stat()
     except FileNotFoundError:  # replaced at this moment
@@ -128,15 +191,20 @@ def wait(
     *,
     seconds: float,
     say: Say,
-) -> None:
-    """Wait until a gate's work is seen done; what is seen counts, nobody's word does.
+) -> str:
+    """Wait until a gate's work is seen done; where nothing can be seen of it, until somebody confirms it.
 
     Parameters
     ----------
     seconds : float
         Longest wait.
     say : callable
-        Told once what to do.
+        Told once what to do, and now and then what is still missing.
+
+    Returns
+    -------
+    str
+        What opened the gate.
 
     Raises
     ------
@@ -145,11 +213,23 @@ def wait(
     SafetyError
         As `check`.
     """
-    say(f"Gate '{step.name}': {instruction(step, case)}. Waiting up to {seconds / 60:g} minutes.")
-    deadline, pause = time.monotonic() + seconds, threading.Event()
+    confirmations = Confirmations(case.folder)
+    confirm = f" Then {confirmations.ways(step.name)}." if step.name in CONFIRMATIONS else ""
+    say(f"Gate '{step.name}': {instruction(step, case)}.{confirm} Waiting up to {seconds / 60:g} minutes.")
+    if confirm:
+        confirmations.offer_button(step.name)
+    began, pause = time.monotonic(), threading.Event()
+    said = ("", began)
     while missing := settled(step, case, service, baseline):
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now - began >= seconds:
             what = f"gate '{step.name}' was not seen done within {seconds / 60:g} minutes"
             raise GateError(what, missing, "do it, then run 30_reset_and_full_sync again: it goes on here")
+        if missing != said[0] and now - said[1] >= SECONDS_BETWEEN_WORDS:
+            say(f"{missing}; {(began + seconds - now) / 60:.0f} minutes left.")
+            said = (missing, now)
         pause.wait(min(case.mim.poll_interval, 1.0))
     logger.info("gate %s is done", step.name)
+    if step.name not in CONFIRMATIONS:
+        return step.expected
+    return f"confirmed by {confirmations.take(step.name)}"

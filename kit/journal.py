@@ -32,7 +32,8 @@ class Journal:
         Parameters
         ----------
         event : str
-            ``intent`` (about to do), ``gate`` (a person must act), ``outcome`` (done, with ``result``).
+            ``intent`` (about to do), ``gate`` (a person must act), ``refused`` (not begun: what was intended
+            was turned down), ``outcome`` (done, with ``result``).
         step : int
             Number of the plan's step.
         **facts
@@ -45,12 +46,15 @@ class Journal:
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": time, "schema_version": SCHEMA_VERSION, "step": step, "event": event, **facts}
+        is_new = not self.path.exists()
         try:
             with self.path.open("ab") as file:
                 _mend(file, self.path.read_bytes())
                 file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+            if is_new:
+                _keep_name(self.path)
         except OSError as error:
             cause = error.strerror or type(error).__name__
             raise OutputError(
@@ -76,7 +80,7 @@ class Journal:
         }
 
     def open_intent(self, step: int) -> dict[str, Any] | None:
-        """Return the intent of a step of which no outcome is known."""
+        """Return the intent of a step of which neither an outcome nor a refusal is known."""
         of_step = [event for event in self.events() if event["step"] == step and event["event"] != "gate"]
         return of_step[-1] if of_step and of_step[-1]["event"] == "intent" else None
 
@@ -115,3 +119,13 @@ def _mend(file: BinaryIO, content: bytes) -> None:
         file.write(b"\n")
     elif rest:
         file.truncate(len(content) - len(rest))
+
+
+def _keep_name(path: Path) -> None:
+    """Put the name of a new file on disk as well, where a folder can be opened for that."""
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

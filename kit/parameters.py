@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from kit import case as cases
 from kit.case import Case
 from kit.errors import ParameterError
+from kit.sequence import CONFIRMATIONS
 
 
 class Parameters(BaseModel):
@@ -60,9 +62,22 @@ class Reset(Parameters):
     delta_sync: str = ""
     export: str = ""
     run_order: list[str] = []
+    export_limit: int = Field(default=0, ge=0)
     export_limit_percent: float = Field(default=30.0, ge=0, le=100)
+    first_export: str = ""
+    canary: str = ""
+    confirmed: list[str] = []
+    sample_size: int = Field(default=12, ge=0, le=60)
     gate_minutes: float = Field(default=30.0, gt=0)
     restart: bool = False
+
+    @field_validator("confirmed")
+    @classmethod
+    def _names_gates(cls, names: list[str]) -> list[str]:
+        if unknown := sorted({*names} - {*CONFIRMATIONS}):
+            words = {"gate": unknown[0], "gates": ", ".join(CONFIRMATIONS)}
+            raise PydanticCustomError("unknown_gate", "'{gate}' is not one of {gates}", words)
+        return names
 
     def case(self) -> Case:
         """Read the case, with the names of agents and run profiles that were given here."""

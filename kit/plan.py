@@ -1,66 +1,57 @@
-"""The plan of the fix: gates, runs and verifications in their order, and whose photos should change."""
+"""The plan of the fix: its steps with what each must show, and whose photos should change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from kit import configuration as configuration_files
 from kit import schema
 from kit.agents import ManagementAgent
+from kit.baseline import Baseline
 from kit.case import Case
 from kit.configuration import Configuration
 from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
 from kit.folder import CaseFolder
 from kit.inventory import partial
 from kit.preflight import Finding, frame
-
-RUN_ORDER = (
-    "sharepoint full_import",
-    "sharepoint full_sync",
-    "directory full_import",
-    "directory full_sync",
-    "directory export",
-    "directory delta_import",
-    "directory delta_sync",
-    "sharepoint export",
-    "sharepoint delta_import",
-    "sharepoint delta_sync",
+from kit.sequence import (
+    AFTER,
+    APPROVE,
+    BACKUP,
+    DELETE_SPACE,
+    EXPORT,
+    FIRST_EXPORT,
+    PENDING,
+    PROVISIONING_OFF,
+    PROVISIONING_ON,
+    QUIET,
+    RUN_ORDER,
+    Step,
+    check_order,
+    steps,
 )
-"""Runs of the fix, ``<which agent> <which run profile>``; the SharePoint agent goes first."""
 
-RUN_EXPECTATIONS = {
-    "sharepoint full_import": "every profile staged as new, none changed",
-    "sharepoint full_sync": "every object joined again, nothing removed or provisioned",
-    "directory full_import": "the directory as it is now",
-    "directory full_sync": "the changed photos become pending exports",
-    "directory export": "only the pending photo updates that were checked",
-    "directory delta_import": "the exported photos confirmed",
-    "directory delta_sync": "nothing left to export",
-    "sharepoint export": "nothing, or what the site flows to SharePoint anyway",
-    "sharepoint delta_import": "the watermark set, for later delta imports",
-    "sharepoint delta_sync": "nothing left to export",
-}
-PROVISIONING_OFF, DELETE_SPACE, PROVISIONING_ON = (
-    "provisioning_off",
-    "delete_connector_space",
-    "provisioning_on",
-)
-QUIET, BACKUP, PENDING, AFTER = "quiet", "backup", "pending_exports", "photos_after"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: a gate (a person acts), a run (of a management agent) or a verification."""
-
-    number: int
-    kind: str
-    name: str
-    agent: str = ""
-    profile: str = ""
-    expected: str = ""
+__all__ = [
+    "AFTER",
+    "BACKUP",
+    "DELETE_SPACE",
+    "PENDING",
+    "PROVISIONING_OFF",
+    "PROVISIONING_ON",
+    "QUIET",
+    "RUN_ORDER",
+    "Plan",
+    "Step",
+    "changes",
+    "check_names",
+    "check_order",
+    "make",
+    "read_configuration",
+    "refuse",
+]
 
 
 @dataclass(frozen=True)
@@ -122,6 +113,10 @@ def make(
     run_order: Sequence[str],
     *,
     export_limit_percent: float,
+    export_limit: int = 0,
+    baseline: Baseline | None = None,
+    first_export: str = "",
+    canary: str = "",
 ) -> Plan:
     """Make the plan from what was measured and from MIM's own configuration.
 
@@ -136,6 +131,12 @@ def make(
         As `RUN_ORDER`, which is what an empty one means.
     export_limit_percent : float
         Most photos one export may change, in percent of the people who have one in the directory.
+    export_limit : int
+        The same as a number, where that is less; 0 for none.
+    baseline : Baseline or None
+        What the agents hold; without it the plan tells no numbers of objects.
+    first_export, canary : str
+        As `kit.sequence.steps` takes them; the account may be without its domain.
 
     Returns
     -------
@@ -146,7 +147,8 @@ def make(
     CaseError
         The people have no verdicts yet.
     ParameterError
-        The order is not one of runs, or exports before the connector space is filled again.
+        The order is not one of runs, or exports before the connector space is filled again; the first
+        export's profile is not one with an object threshold; the canary has no profile in SharePoint.
     NotFoundError
         The configuration does not have an agent or run profile that the case names.
     """
@@ -157,12 +159,18 @@ def make(
     check_order(run_order)
     if configuration is not None:
         check_names(case, configuration)
+        _check_first_export(case, configuration, first_export)
     with_photo = int((people["directory_sha256"] != "").sum())
+    share = max(1, round(with_photo * export_limit_percent / 100))
+    limit = min(share, export_limit) if export_limit else share
+    expected = changes(people)
+    counts = _photo_counts(people, expected, limit) | (_object_counts(case, baseline) if baseline else {})
+    laid_out = steps(case, run_order, first_export=first_export, canary=_canary(people, canary))
     return Plan(
-        steps=tuple(_steps(case, run_order)),
-        changes=changes(people),
+        steps=tuple(_with_count(step, counts) for step in laid_out),
+        changes=expected,
         findings=_findings(people, configuration),
-        export_limit=max(1, round(with_photo * export_limit_percent / 100)),
+        export_limit=limit,
     )
 
 
@@ -196,33 +204,6 @@ def changes(people: pd.DataFrame) -> pd.DataFrame:
         .assign(**{"class": kind, "sha256": chosen["sharepoint_sha256"]})
         .reset_index(drop=True)
     )
-
-
-def check_order(run_order: Sequence[str]) -> None:
-    """Refuse an order of runs that is unknown or dangerous.
-
-    Until the SharePoint agent's full synchronization has filled the metaverse again, a run of the directory
-    agent could find photos gone and export their deletion.
-
-    Raises
-    ------
-    ParameterError
-        A run is unknown, the SharePoint agent does not begin with full import and full sync, or an export
-        of the directory agent is not prepared by its full import and full sync.
-    """
-    what = f"run_order is {list(run_order)!r}"
-    unknown = [run for run in run_order if run not in RUN_EXPECTATIONS]
-    if unknown:
-        raise ParameterError(what, f"'{unknown[0]}' is no run", f"use {', '.join(RUN_EXPECTATIONS)}")
-    if list(run_order[:2]) != ["sharepoint full_import", "sharepoint full_sync"]:
-        cause = "the SharePoint agent's connector space is empty until its full import and full sync"
-        raise ParameterError(what, cause, "begin with 'sharepoint full_import' and 'sharepoint full_sync'")
-    prepared = ("directory full_import", "directory full_sync", "directory export")
-    if [run for run in run_order if run in prepared] != list(prepared):
-        cause = (
-            "the directory agent needs its full import, its full sync and its export once each, in this order"
-        )
-        raise ParameterError(what, cause, f"use {', '.join(prepared)}")
 
 
 def check_names(case: Case, configuration: Configuration) -> None:
@@ -261,33 +242,73 @@ def _check_profiles(case: Case, agent: ManagementAgent) -> None:
             )
 
 
-def _steps(case: Case, run_order: Sequence[str]) -> Iterator[Step]:
-    for number, step in enumerate(_unnumbered(case, run_order), 1):
-        yield Step(number, *step)
+def _check_first_export(case: Case, configuration: Configuration, profile: str) -> None:
+    """Refuse a first export that would not end after a number of objects."""
+    if not profile:
+        return
+    agent = next(one for one in configuration.agents if one.name == case.mim.directory_agent)
+    limited = {
+        one.name.casefold()
+        for one in agent.run_profiles
+        if one.does("export") and all(step.object_limit for step in one.steps)
+    }
+    if profile.casefold() not in limited:
+        cause = (
+            f"the export profiles of '{agent.name}' with an object threshold are {sorted(limited) or 'none'}"
+        )
+        raise ParameterError(f"first_export is '{profile}'", cause, "name one of them, or leave it empty")
 
 
-def _unnumbered(case: Case, run_order: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    sharepoint, directory = case.mim.sharepoint_agent, case.mim.directory_agent
-    agents = {"sharepoint": sharepoint, "directory": directory}
-    yield "verify", QUIET, "", "", "no run in progress, nothing waiting to be exported to the directory"
-    yield "verify", BACKUP, "", "", "every photo of the directory in the store, read back by its hash"
-    yield "gate", PROVISIONING_OFF, "", "", "the exported configuration says provisioning is off"
-    yield "gate", DELETE_SPACE, sharepoint, "", f"{sharepoint} holds 0 objects, {directory} as many as before"
-    provisioning = "off"
-    for run in run_order:
-        system, profile = run.split()
-        if run == "directory export":
-            yield "verify", PENDING, directory, "", "nothing but photo updates of the expected people"
-        if run == "sharepoint export":
-            provisioning = "on"
-            yield _PROVISIONING_ON
-        yield "run", run, agents[system], getattr(case.mim.run_profiles, profile), RUN_EXPECTATIONS[run]
-    if provisioning == "off":
-        yield _PROVISIONING_ON
-    yield "verify", AFTER, "", "", "exported photos are in the directory, everybody else's are the same bytes"
+def _canary(people: pd.DataFrame, account: str) -> str:
+    """Return the canary's account with its domain; a name without one is looked for in all."""
+    if not account:
+        return ""
+    known = people.loc[people["in_sharepoint"], "account"]
+    wanted = account.casefold()
+    found = [one for one in known if wanted in {one, one.rpartition("\\")[2]}]
+    if len(found) != 1:
+        cause = f"{len(found)} people with a profile in SharePoint have this account"
+        raise ParameterError(f"canary is '{account}'", cause, "name one test account, as CONTOSO\\name")
+    return str(found[0])
 
 
-_PROVISIONING_ON = ("gate", PROVISIONING_ON, "", "", "the exported configuration says provisioning is on")
+def _with_count(step: Step, counts: Mapping[str, str]) -> Step:
+    count = counts.get(step.name)
+    return replace(step, expected=f"{step.expected}: {count}") if count else step
+
+
+def _photo_counts(people: pd.DataFrame, expected: pd.DataFrame, limit: int) -> dict[str, str]:
+    """Say for each step with how many photos it has to do; whoever MIM has not joined gets none."""
+    with_photo = set(people.loc[people["directory_sha256"] != "", "person"])
+    apart = people.loc[people["joined"].eq(other=False).fillna(value=False), "person"]
+    expected = expected[~expected["person"].isin(apart)]
+    updates = f"{len(expected):,} updates"
+    kept = len(with_photo - set(expected["person"]))
+    return {
+        BACKUP: f"{len(with_photo):,} photos",
+        "directory full_sync": updates,
+        PENDING: f"{updates}, {limit:,} at most",
+        APPROVE: f"{len(expected):,} photos",
+        FIRST_EXPORT: f"{updates} wait",
+        EXPORT: updates,
+        "directory delta_import": f"{len(expected):,} photos",
+        AFTER: f"{len(expected):,} exported, {kept:,} as they were",
+    }
+
+
+def _object_counts(case: Case, baseline: Baseline) -> dict[str, str]:
+    """Say for each step with how many objects of the connector spaces it has to do."""
+    names = {"sharepoint": case.mim.sharepoint_agent, "directory": case.mim.directory_agent}
+    held = {system: baseline.objects.get(name, 0) for system, name in names.items()}
+    joined = {system: baseline.connectors.get(name, 0) for system, name in names.items()}
+    told = [f"{name} {held[system]:,} objects, {joined[system]:,} joined" for system, name in names.items()]
+    return {
+        QUIET: "; ".join(told),
+        DELETE_SPACE: f"0 instead of {held['sharepoint']:,}, and {held['directory']:,}",
+        "sharepoint full_import": f"{held['sharepoint']:,} objects",
+        "sharepoint full_sync": f"{joined['sharepoint']:,} joined",
+        "directory full_import": f"{held['directory']:,} objects",
+    }
 
 
 def _findings(people: pd.DataFrame, configuration: Configuration | None) -> pd.DataFrame:
@@ -295,7 +316,7 @@ def _findings(people: pd.DataFrame, configuration: Configuration | None) -> pd.D
     own = list(_own_findings(people, configuration))
     if configuration is None:
         return frame(own)
-    return pd.concat([frame(own), configuration.findings()], ignore_index=True)
+    return pd.concat([frame(own), configuration.findings(people)], ignore_index=True)
 
 
 def _own_findings(people: pd.DataFrame, configuration: Configuration | None) -> Iterator[Finding]:

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from kit import exports, plan
+from kit import exports, plan, schema, sequence
+from kit.expectation import READ
 from kit.folder import CaseFolder
+from kit.gallery import Pair
 from kit.journal import Journal
+from kit.store import PhotoStore
+
+GATES = ("gate", "confirm")
+"""Kinds of steps at which a person acts."""
+UNCONFIRMED, OTHERWISE = "not confirmed by an import", "imported otherwise than exported"
+
+
+def pending_table(folder: CaseFolder, limit: int) -> pd.DataFrame:
+    """Lay out what waited to be exported, by kind, with what is allowed of each.
+
+    Parameters
+    ----------
+    folder : CaseFolder
+    limit : int
+        Most photos that one export may change.
+
+    Returns
+    -------
+    DataFrame
+        One row per kind of pending export: ``people``, ``percent`` of those with a photo in the directory,
+        and the number that is ``allowed``.
+    """
+    counts = pending_exports(folder)
+    with_photo = int((folder.people("before")["directory_sha256"] != "").sum())
+    goes_out = {exports.SUMMARY[kind] for kind in exports.ALLOWED}
+    frame = pd.DataFrame({"people": pd.Series(counts, dtype="int64")})
+    frame["percent"] = (100 * frame["people"] / max(with_photo, 1)).round(1)
+    frame["allowed"] = [limit if name in goes_out else 0 for name in frame.index]
+    return frame.rename_axis("pending export")
 
 
 def pending_exports(folder: CaseFolder) -> dict[str, int]:
@@ -16,6 +48,69 @@ def pending_exports(folder: CaseFolder) -> dict[str, int]:
     events = [event for event in Journal(folder.journal).events() if event.get("name") == plan.PENDING]
     read = [event["pending_exports"] for event in events if "pending_exports" in event]
     return dict(read[-1]) if read else dict.fromkeys(exports.SUMMARY.values(), 0)
+
+
+def confirmation(folder: CaseFolder) -> pd.DataFrame:
+    """Return what became of the exports, as the run details and the directory itself tell it.
+
+    Returns
+    -------
+    DataFrame
+        One row per ``outcome`` with its number of ``people``; no rows before the export was looked at.
+    """
+    told = {event["name"]: event for event in Journal(folder.journal).outcomes().values()}
+    rows: dict[str, int] = {}
+    if sequence.EXPORTED in told:
+        rows["written"] = told[sequence.EXPORTED]["exported"]
+        rows |= {f"not written, {kind}": number for kind, number in told[sequence.EXPORTED]["errors"].items()}
+    if sequence.CONFIRMED in told:
+        rows[UNCONFIRMED] = len(told[sequence.CONFIRMED]["unconfirmed"])
+        rows[OTHERWISE] = len(told[sequence.CONFIRMED]["not_reimported"])
+    frame = pd.DataFrame({"outcome": list(rows), "people": list(rows.values())})
+    return frame.astype({"outcome": "str", "people": "int64"})
+
+
+def replacements(folder: CaseFolder, size: int) -> list[Pair]:
+    """Set photos that wait to be exported beside those that they replace.
+
+    Parameters
+    ----------
+    folder : CaseFolder
+    size : int
+        People to show at most, drawn by lot, the same ones each time.
+
+    Returns
+    -------
+    list of Pair
+        None where nothing was read yet, or nothing waits.
+    """
+    path = folder.path / READ
+    if not path.is_file():
+        return []
+    waiting = schema.conform(pd.read_parquet(path), schema.EXPORTS)
+    waiting = waiting[waiting["sha256"] != ""]
+    drawn = waiting.sample(min(size, len(waiting)), random_state=0).sort_values("account")
+    people = folder.people("before").set_index("account")
+    with folder.store("before") as before, folder.store("after") as after:
+        return [_pair(one, people.loc[one["account"]], before, after) for one in drawn.to_dict("records")]
+
+
+def _pair(waiting: Mapping[Hashable, Any], person: pd.Series, before: PhotoStore, after: PhotoStore) -> Pair:
+    wanted, held = str(waiting["sha256"]), str(person["directory_sha256"])
+    return Pair(
+        label=str(person["display_name"] or waiting["account"]),
+        verdict=str(waiting["class"]).replace("_", " "),
+        distance=_number(person["distance"]),
+        correlation=_number(person["correlation"]),
+        left=after.get(wanted) if after.verify(wanted) else None,
+        right=before.get(held) if held else None,
+        left_caption="will be written",
+        right_caption="AD now",
+    )
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - a number or NA
+    return None if pd.isna(value) else float(value)
 
 
 def timeline(folder: CaseFolder) -> pd.DataFrame:
@@ -31,14 +126,18 @@ def timeline(folder: CaseFolder) -> pd.DataFrame:
     for event in Journal(folder.journal).events():
         new = {"started": event["time"], "kind": event.get("kind", ""), "status": "", "counts": ""}
         row = begun.setdefault(event["step"], new)
-        gate = row["kind"] == "gate"
+        gate = row["kind"] in GATES
         row["agent"] = "" if gate else event.get("agent", "")
         row["run_profile"] = event.get("profile") or event.get("name") or event.get("gate", "")
         if event["event"] == "outcome":
             status = event.get("status", event.get("result", ""))
             row |= {"ended": event["time"], "status": status, "counts": event.get("detail", "")}
     columns = ["agent", "run_profile", "started", "ended", "status", "counts", "kind"]
-    rows = [row for row in begun.values() if row["kind"] in {"run", "gate"}]
+    rows = [
+        row | {"kind": "gate" if row["kind"] in GATES else row["kind"]}
+        for row in begun.values()
+        if row["kind"] in {"run", *GATES}
+    ]
     frame = pd.DataFrame(rows).reindex(columns=columns)
     times = {name: pd.to_datetime(frame[name], utc=True, format="ISO8601") for name in ("started", "ended")}
     return frame.assign(**times)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from kit import gates, plan
+from kit import expectation, exports, gates, plan, sequence
+from kit.confirmation import Confirmations
 from kit.directory import Directory
 from kit.errors import OutcomeUnknownError, RunError, SafetyError
+from kit.execution import Execution, Patience
 from kit.folder import CaseFolder
 from kit.forest import Forest
 from kit.gates import Say
@@ -21,7 +21,6 @@ from kit.mim import Run, SynchronizationService, classify
 from kit.plan import Plan, Step
 from kit.progress import Progress, quiet
 from kit.rejoin import require_rejoined
-from kit.runs import LIVE_STATUSES
 from kit.sharepoint import SharePoint
 from kit.verifications import Verifications
 
@@ -42,6 +41,10 @@ class Resync:
         The three systems.
     gate_seconds : float
         Longest wait for each gate.
+    confirmed : sequence of str
+        Gates that a person has confirmed already; see `kit.sequence.CONFIRMATIONS`.
+    patience : Patience
+        How long to wait for runs, one's own and others'.
     say : callable
         Told one sentence per step.
     progress : Progress
@@ -56,15 +59,21 @@ class Resync:
         sharepoint: SharePoint,
         *,
         gate_seconds: float = 1800.0,
+        confirmed: Sequence[str] = (),
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
         say: Say = logger.info,
         progress: Progress = quiet,
     ) -> None:
         self.case, self.folder, self.plan = folder.case, folder, plan
         self.service, self.gate_seconds, self.say = service, gate_seconds, say
+        self.confirmations, self.confirmed = Confirmations(folder.path), confirmed
         self.journal = Journal(folder.journal)
+        self._execution = Execution(
+            service, self.journal, patience, pause=self.case.mim.poll_interval, say=say
+        )
         self._verifications = Verifications(folder, plan, service, directory, sharepoint, progress=progress)
 
-    def run(self, *, apply: bool, restart: bool = False) -> pd.DataFrame:
+    def run(self, *, apply: bool, restart: bool = False, until: str = "") -> pd.DataFrame:
         """Carry out every step that is not done yet, or nothing at all.
 
         Parameters
@@ -73,6 +82,8 @@ class Resync:
             Only the boolean true writes; with false the result is the journal as it is.
         restart : bool
             Begin again although the journal says that all is done; the old journal is put aside.
+        until : str
+            Name of the step to stop before; empty goes on to the end.
 
         Returns
         -------
@@ -95,10 +106,13 @@ class Resync:
             self.plan.put_on_record(self.folder)
             if restart:
                 self._require_complete()
+                self.confirmations.forget()
             if restart or self.folder.phase == "before":
                 self.journal.archive()  # nothing was changed yet: what was verified then may not be so now
             done = self._done()
             for step in self.plan.steps:
+                if step.name == until:
+                    break
                 if step.number not in done:
                     self._do(step)
         return self.frame()
@@ -121,12 +135,18 @@ class Resync:
             raise SafetyError("restart is True", cause, "run without restart: it goes on there")
 
     def _done(self) -> dict[int, Facts]:
-        """Return what need not be done again: what waited when it was last read may have changed by now."""
+        """Return what need not be done again: what waited when it was last read may have changed by now.
+
+        While it is not known whether the export was begun, the record of what waited must stay as it is.
+        """
         done = self.journal.outcomes()
         self._require_same_plan(done)
-        if any(event.get("name") == "directory export" for event in self.journal.events()):
+        left = [step for step in self.plan.steps if step.name in sequence.DIRECTORY_EXPORTS]
+        left = [step for step in left if step.number not in done]
+        if not left or self.journal.open_intent(left[0].number) or not exports.moved(self.service, done):
             return done
-        return {number: event for number, event in done.items() if event["name"] != plan.PENDING}
+        checks = {plan.PENDING, sequence.APPROVE}
+        return {number: event for number, event in done.items() if event["name"] not in checks}
 
     def _require_same_plan(self, done: Mapping[int, Facts]) -> None:
         planned = {step.number: (step.name, step.agent, step.profile) for step in self.plan.steps}
@@ -146,6 +166,7 @@ class Resync:
         handlers: Mapping[str, Callable[[Step, Facts], Facts]] = {
             "run": self._run,
             "gate": self._gate,
+            "confirm": self._gate,
             "verify": self._verify,
         }
         try:
@@ -159,43 +180,31 @@ class Resync:
 
     def _run(self, step: Step, facts: Facts) -> Facts:
         self._require_prepared(step)
-        intent = self.journal.open_intent(step.number)
-        run = self._read_back(step, intent) if intent else None
-        if run is None:
-            before = self.service.last_run(step.agent)
-            self.journal.write("intent", step.number, **facts, run_number_before=before.run_number)
-            run = self.service.execute(step.agent, step.profile)
-        judgement = classify(run.status)
-        exported = step.name.endswith("export")
-        if judgement not in {"ok", "warning"} and not (exported and judgement == "attention"):
+        checked = step.name in sequence.DIRECTORY_EXPORTS
+        run = self._export(step, facts) if checked else self._execution.run(step, facts)
+        if not step.accepts(run.status):
             what = f"run {run.run_number} of '{step.agent}', {step.profile}, ended '{run.status}'"
             next_step = "look at the run in miisclient (Operations), mend the cause, run this notebook again"
-            raise RunError(what, f"that is of class {judgement}", next_step)
+            raise RunError(what, f"that is of class {classify(run.status)}", next_step)
         if step.name.startswith("sharepoint full"):
             details = self.service.run_details(step.agent, run.run_number or None)
             require_rejoined(step, details, self._baseline())
         return {"status": run.status, "run_number": run.run_number, "detail": self._told(run), **_times(run)}
 
-    def _read_back(self, step: Step, intent: Facts) -> Run | None:
-        """Find out what became of an Execute whose outcome was not journalled; None if it never began."""
-        number = int(intent.get("run_number_before", 0))
-        deadline = time.monotonic() + 7200
-        while (run := self.service.last_run(step.agent)).status in LIVE_STATUSES:
-            if time.monotonic() > deadline:
-                what = f"run {run.run_number} of '{step.agent}' is still in progress after two hours"
-                raise OutcomeUnknownError(
-                    what, "it may hang", "look at it in miisclient, then run this notebook again"
-                )
-            threading.Event().wait(self.case.mim.poll_interval)
-        if run.run_number == number:
-            return None
-        if run.run_number == number + 1 and run.is_of(step.profile):
-            return run
-        what = f"'{step.agent}' stands at run {run.run_number} ({run.profile}), expected {number + 1}"
-        cause = "somebody else has run this agent since the fix was interrupted"
-        raise OutcomeUnknownError(
-            what, cause, "freeze all schedules, check the connector spaces, restart the case"
-        )
+    def _export(self, step: Step, facts: Facts) -> Run:
+        """Begin the export once what waits is on record, and only while that is still what waits."""
+        pending = next(one for one in self.plan.steps if one.name == plan.PENDING)
+        done = self.journal.outcomes()
+        begun = any(event["name"] == sequence.FIRST_EXPORT for event in done.values())
+
+        def look_again() -> None:
+            self._verifications.run(pending)
+            expectation.require_same(self.folder, partly=begun)
+
+        if not self.journal.open_intent(step.number):
+            asked_before = any(event["step"] == step.number for event in self.journal.events())
+            expectation.keep(self.folder, again=asked_before or begun)
+        return self._execution.run(step, facts, look_again, fresh=not exports.moved(self.service, done))
 
     def _told(self, run: Run) -> str:
         counted = self.service.counters(run.agent)
@@ -205,24 +214,30 @@ class Resync:
 
     def _require_prepared(self, step: Step) -> None:
         """Refuse a directory export before SharePoint's objects are back and the exports were checked."""
-        if step.name != "directory export":
+        if step.name not in sequence.DIRECTORY_EXPORTS:
             return
         done = {event["name"] for event in self.journal.outcomes().values()}
-        missing = {plan.BACKUP, "sharepoint full_sync", "directory full_sync", plan.PENDING} - done
+        needed = {plan.BACKUP, "sharepoint full_sync", "directory full_sync", plan.PENDING, sequence.APPROVE}
+        missing = needed - done
         if missing:
             what = f"'{step.profile}' of '{step.agent}' was not started"
             raise SafetyError(what, f"{', '.join(sorted(missing))} is not done", "run the plan in its order")
 
     def _gate(self, step: Step, facts: Facts) -> Facts:
-        if not gates.settled(step, self.case, self.service, self._baseline()):
+        seen = step.kind == "gate"
+        if seen and not gates.settled(step, self.case, self.service, self._baseline()):
             self.journal.write("intent", step.number, **facts)
             return {"detail": f"{step.expected}, already"}
         asked = {name: value for name, value in facts.items() if name != "name"}
         self.journal.write(
             "gate", step.number, **asked, gate=step.name, instruction=gates.instruction(step, self.case)
         )
-        gates.wait(step, self.case, self.service, self._baseline(), seconds=self.gate_seconds, say=self.say)
-        return {"detail": step.expected}
+        if step.name in self.confirmed:
+            self.confirmations.give(step.name, "parameter")
+        opened = gates.wait(
+            step, self.case, self.service, self._baseline(), seconds=self.gate_seconds, say=self.say
+        )
+        return {"detail": opened}
 
     def _verify(self, step: Step, facts: Facts) -> Facts:
         self.journal.write("intent", step.number, **facts)

@@ -66,7 +66,7 @@ PEOPLE = INVENTORY | {
 
 PLAN = {
     "step": "int64",
-    "kind": "str",  # gate, run or verify
+    "kind": "str",  # gate, confirm, run or verify
     "name": "str",
     "agent": "str",
     "profile": "str",

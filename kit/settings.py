@@ -224,6 +224,7 @@ class MimSettings(SystemSettings):
     run_profiles: RunProfiles = RunProfiles()
     configuration_folder: AnyPath | None = None
     csexport_folder: AnyPath | None = None
+    command_shell: bool = False
     poll_interval: Seconds = 1.0
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from kit import drift, exports, plan
+from kit import csexport, drift, expectation, exports, plan, reimport, sequence, sources
+from kit.baseline import Baseline
 from kit.delta import DIRECTORY
 from kit.directory import Directory
 from kit.errors import SafetyError
@@ -22,6 +24,7 @@ from kit.plan import Plan, Step
 from kit.progress import Progress, quiet
 from kit.runs import LIVE_STATUSES
 from kit.sharepoint import SharePoint
+from kit.shell import CommandShell
 from kit.store import Link, PhotoStore, Reading
 
 Facts = dict[str, Any]
@@ -67,13 +70,17 @@ class Verifications:
             plan.QUIET: self._quiet,
             plan.BACKUP: self._backup,
             plan.PENDING: self._pending,
+            sequence.FIRST: self._first_photos,
+            sequence.EXPORTED: self._exported,
+            sequence.CONFIRMED: self._confirmed,
+            sequence.SETTLED: self._settled,
             plan.AFTER: self._photos_after,
+            sequence.CANARY: self._canary,
         }
         return checks[step.name](step)
 
     def _quiet(self, _: Step) -> Facts:
-        agents = [str(name) for name in self.service.agents()["name"]]
-        for agent in agents:
+        for agent in map(str, self.service.agents()["name"]):
             run = self.service.last_run(agent)
             if run.status in LIVE_STATUSES:
                 what = f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
@@ -89,11 +96,7 @@ class Verifications:
             raise SafetyError(
                 what, "they would go out with the fix", "export or discard them first, then run again"
             )
-        objects = {agent: self.service.counters(agent)["NumCSObjects"] for agent in agents}
-        return {
-            "baseline": objects,
-            "detail": ", ".join(f"{name}: {number} objects" for name, number in objects.items()),
-        }
+        return Baseline.read(self.service).facts()
 
     def _backup(self, _: Step) -> Facts:
         """Read every photo of the directory once more, keep it, and read it back by its hash."""
@@ -117,21 +120,103 @@ class Verifications:
         if now.partial:
             what = "what should change cannot be said, because not everybody was read"
             raise SafetyError(what, now.partial, "export nothing; mend the cause, run this notebook again")
-        pending = exports.read(
-            self.service, agent, now.people, plan.changes(now.people), progress=self.progress
-        )
+        changes = plan.changes(now.people)
+        with tempfile.TemporaryDirectory() as folder:
+            file = self._csexport(agent, Path(folder))
+            pending = exports.read(
+                self.service, agent, now.people, changes, file=file, progress=self.progress
+            )
         self.folder.write_frame(pending, Path("exports.parquet"))
         counts = exports.summary(pending)
         self.journal.write("read", step.number, kind="verify", name=step.name, pending_exports=counts)
         exports.require_safe(pending, self.service.counters(agent), self.plan.export_limit)
         return {
             "pending_exports": counts,
+            "mark": exports.mark(self.service, agent),
             "detail": f"{len(pending)} photo updates, of the expected people only",
         }
 
+    def _csexport(self, agent: str, folder: Path) -> Path | None:
+        """Return csexport's file of what waits, if the case says where it comes from; else WMI is asked."""
+        settings = self.case.mim
+        if settings.csexport_folder is not None:
+            file = csexport.from_folder(self.case.resolve(settings.csexport_folder), agent)
+            self._require_fresh(file, agent)
+            return file
+        if settings.command_shell:
+            with CommandShell(sources.endpoint(self.case, settings)) as shell:
+                return csexport.export(shell, agent, folder=folder)
+        return None
+
+    def _require_fresh(self, file: Path, agent: str) -> None:
+        """Refuse a file from before the agent's last run, which may have changed what waits."""
+        ended = self.service.last_run(agent).ended
+        written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        if ended and written < ended:
+            what = f"'{file}' was written at {written:%Y-%m-%d %H:%M:%S} UTC, before the last run ended"
+            cause = f"'{agent}' ran until {ended:%Y-%m-%d %H:%M:%S} UTC"
+            step = f'run csexport "{agent}" again, copy the file there, then run this notebook again'
+            raise SafetyError(what, cause, step)
+
+    def _first_photos(self, step: Step) -> Facts:
+        """Compare all photos after the first, limited export, and count what still waits."""
+        facts = self._photos_after(step)
+        mark = exports.mark(self.service, step.agent)
+        if mark["waiting"] != {
+            "NumExportAdd": 0,
+            "NumExportUpdate": len(facts["not_exported"]),
+            "NumExportDelete": 0,
+        }:
+            what = f"after the first export {mark['waiting']} wait on '{step.agent}'"
+            cause = f"{len(facts['not_exported'])} of the checked photos were not exported yet"
+            raise SafetyError(what, cause, "export nothing more; look at them in miisclient")
+        return {**facts, "mark": mark}
+
+    def _exported(self, step: Step) -> Facts:
+        """Read from the runs' details what the exports wrote, and whom they could not write."""
+        details = [
+            self.service.run_details(step.agent, outcome["run_number"])
+            for outcome in self.journal.outcomes().values()
+            if outcome["name"] in sequence.DIRECTORY_EXPORTS
+        ]
+        return reimport.of_exports(details)
+
+    def _confirmed(self, step: Step) -> Facts:
+        """Read whether the confirming import found what was exported."""
+        runs = [event for event in self.journal.outcomes().values() if event["name"].startswith("directory")]
+        written = next(number for number, event in enumerate(runs) if event["name"] == sequence.EXPORT)
+        imports = [event for event in runs[written:] if event["name"] == "directory delta_import"]
+        details = [self.service.run_details(step.agent, event["run_number"]) for event in imports]
+        accounts = self._asked().index.tolist()
+        return reimport.of_imports(self.service, step.agent, details, accounts, progress=self.progress)
+
+    def _settled(self, _: Step) -> Facts:
+        """Count what waits on either agent now that provisioning is on again."""
+        agents = (self.case.mim.sharepoint_agent, self.case.mim.directory_agent)
+        counted = {agent: self.service.counters(agent) for agent in agents}
+        for agent, counters in counted.items():
+            added, deleted = counters["NumExportAdd"], counters["NumExportDelete"]
+            if added or deleted:
+                what = f"{added} additions and {deleted} deletes wait to be exported by '{agent}'"
+                cause = "provisioning made or dropped objects when it came on again"
+                raise SafetyError(what, cause, "look at them in miisclient before anything exports them")
+        told = [f"{agent} {counters['NumExportUpdate']:,} updates" for agent, counters in counted.items()]
+        return {"detail": f"no additions, no deletes; {', '.join(told)} wait"}
+
+    def _canary(self, step: Step) -> Facts:
+        """Look whether the last full import has staged the canary's new picture."""
+        joined = {one.metaverse_guid for one in self.service.connector_space_objects(account=step.subject)}
+        objects = [
+            one
+            for guid in joined - {""}
+            for one in self.service.connector_space_objects(metaverse_guid=guid)
+            if one.agent == step.agent
+        ]
+        return reimport.of_canary(self.service.run_details(step.agent), objects, step.subject)
+
     def _photos_after(self, _: Step) -> Facts:
         """Compare every photo of the directory with what it should be now, byte by byte."""
-        exported = pd.read_parquet(self.folder.path / "exports.parquet").set_index("account")["sha256"]
+        exported = self._asked()["sha256"]
         accounts = self.people.set_index("person")["account"]
         lost: list[str] = []
         not_exported: list[str] = []
@@ -151,6 +236,10 @@ class Verifications:
             raise SafetyError(what, cause, "compare them with the backup in before/photos.sqlite")
         detail = f"{changed} photos changed as planned, {len(not_exported)} were not exported, none lost"
         return {"changed": changed, "not_exported": not_exported, "lost": 0, "detail": detail}
+
+    def _asked(self) -> pd.DataFrame:
+        """Return what was asked to be exported, by account."""
+        return pd.read_parquet(self.folder.path / expectation.ASKED).set_index("account")
 
     def _kept(self, store: PhotoStore, description: str) -> Iterator[list[Link]]:
         """Read every photo of the directory into a store, batch by batch; yield what each person has."""

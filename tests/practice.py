@@ -15,12 +15,14 @@ from kit import case as cases
 from kit import drift, inventory, plan, sources
 from kit.delta import DIRECTORY
 from kit.drift import Measurement
+from kit.execution import Patience
 from kit.folder import CaseFolder
 from kit.journal import Journal
 from kit.lab.farm import Farm
 from kit.lab.operator import StandIn
 from kit.plan import Plan
 from kit.resync import Resync
+from kit.sequence import CONFIRMATIONS
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Practice:
         operator: bool = True,
         gate_seconds: float = 20.0,
         restart: bool = False,
+        until: str = "",
+        confirmed: Sequence[str] = CONFIRMATIONS,
         say: Callable[[str], None] = logger.info,
     ) -> pd.DataFrame:
         """Carry out the plan, with somebody at miisclient or nobody."""
@@ -76,9 +80,11 @@ class Practice:
                 directory,
                 sharepoint,
                 gate_seconds=gate_seconds,
+                patience=Patience(grace=1.0),
+                confirmed=confirmed,
                 say=say,
             )
-            return fixing.run(apply=apply, restart=restart)
+            return fixing.run(apply=apply, restart=restart, until=until)
 
     def photos(self) -> dict[str, bytes | None]:
         """Read every photo over LDAP, by account."""

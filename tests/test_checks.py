@@ -100,5 +100,25 @@ def test_verifications_and_the_whole_are_checked():
     ]
 
 
+@pytest.mark.parametrize(
+    ("people", "result", "detail"),
+    [
+        ([9, 0, 0], "ok", ""),
+        ([8, 1, 0], "failed", "1 not written"),
+        ([7, 1, 2], "failed", "1 not written, 2 late"),
+    ],
+)
+def test_exports_are_checked_where_they_were_looked_at(people, result, detail):
+    told = pd.DataFrame({"outcome": ["written", "not written", "late"], "people": people})
+    found = of_steps(steps(*["ok"] * 4), told).set_index("check")
+    row = found.loc["every exported photo was written and confirmed"]
+    assert (row["result"], row["detail"]) == (result, detail)
+
+
+def test_exports_that_were_not_looked_at_are_not_checked():
+    none = pd.DataFrame({"outcome": [], "people": []})
+    assert len(of_steps(steps(*["ok"] * 4), none)) == len(of_steps(steps(*["ok"] * 4)))
+
+
 def test_a_fix_that_stopped_fails():
     assert of_steps(steps("ok", "ok", "stopped", "not run"))["result"].tolist() == ["ok", "failed", "failed"]

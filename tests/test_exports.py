@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from memory_farm import FULL, MemoryFarm
 
-from kit import exports, plan, schema
+from kit import csexport, exports, plan, schema
 from kit.endpoint import Endpoint
 from kit.errors import ExportError
 from kit.exports import read, require_safe, summary
@@ -13,6 +13,7 @@ from kit.lab import portraits, wsman
 from kit.lab.domain import Account, Domain
 from kit.lab.site import field_rules
 from kit.mim import SynchronizationService
+from kit.shell import CommandShell
 
 KIT = Account("kit", "Corr3ct horse", frozenset({"sync-operator"}))
 NONE = {"NumExportAdd": 0, "NumExportUpdate": 0, "NumExportDelete": 0}
@@ -157,6 +158,35 @@ def test_somebody_outside_the_inventory_shows_in_the_counters(farm, service, pen
     )
 
 
+# Whether what waits has changed since it was read
+
+
+@pytest.fixture
+def marked(service):
+    """Return outcomes as the journal has them once what waits was read."""
+    return {11: {"name": "pending_exports", "mark": exports.mark(service, "ADMA")}}
+
+
+def test_what_was_never_read_may_have_changed(service):
+    assert exports.moved(service, {3: {"name": "quiet"}})
+
+
+def test_what_waits_stays_the_same_while_nobody_runs_anything(service, marked):
+    assert not exports.moved(service, marked)
+
+
+@pytest.mark.parametrize("run", [("SPMA", "DeltaSync"), ("ADMA", "DeltaImport")])
+def test_any_run_may_change_what_waits(farm, service, marked, run):
+    farm.run(*run)
+    assert exports.moved(service, marked)
+
+
+def test_the_last_reading_counts(farm, service, marked):
+    farm.run("SPMA", "DeltaSync")
+    again = {**marked, 14: {"name": "first_photos", "mark": exports.mark(service, "ADMA")}}
+    assert not exports.moved(service, again)
+
+
 # What is let out
 
 
@@ -201,7 +231,8 @@ def test_counters_that_disagree_stop_the_export(counters):
 
 
 def test_more_than_the_limit_stops_the_export():
-    expected = "2 photos would change: the limit is 1; check the list, then raise export_limit_percent."
+    step = "check the list, then raise export_limit_percent or export_limit"
+    expected = f"2 photos would change: the limit is 1; {step}."
     assert refusal(waiting("expected", "re_encoded"), counted(2), limit=1) == expected
 
 
@@ -224,3 +255,27 @@ def test_what_the_plan_expects_is_what_is_let_out():
         )
     )["class"]
     assert set(kinds) == set(exports.ALLOWED)
+
+
+def test_a_csexport_file_tells_the_same_as_wmi(farm, tmp_path):
+    farm.enrol("anna", Picture=NEW)
+    farm.run("SPMA", "DeltaImport", "DeltaSync")
+    administrator = Account("admin", KIT.password, frozenset({"sync-admin"}))
+    names = {
+        one.account.lower(): one.dn for one in farm.engine.connector_space_objects() if one.agent == "ADMA"
+    }
+    everyone = cases.people(
+        *({"account": f"contoso\\{name}", "distinguished_name": dn} for name, dn in names.items())
+    )
+    server = wsman.start(farm.engine, Domain(), [administrator])
+    endpoint = Endpoint(server.url, "CONTOSO\\admin", administrator.password)
+    try:
+        with SynchronizationService(endpoint) as service, CommandShell(endpoint) as shell:
+            file = csexport.export(shell, "ADMA", folder=tmp_path)
+            expected = changes(("anna", "expected", NEW))
+            by_file = read(service, "ADMA", everyone, expected, file=file)
+            by_wmi = read(service, "ADMA", everyone, expected)
+    finally:
+        server.stop()
+    assert by_file.to_dict("records") == by_wmi.to_dict("records")
+    assert by_file["class"].tolist() == ["expected"]

@@ -1,20 +1,23 @@
+import threading
 from dataclasses import replace
 
 import cases
 import pytest
 from memory_farm import MemoryFarm
 
-from kit import gates, plan
+from kit import gates, plan, sequence
+from kit.confirmation import Confirmations
 from kit.endpoint import Endpoint
 from kit.errors import GateError, SafetyError
 from kit.lab import wsman
 from kit.lab.domain import Account, Domain
 from kit.mim import SynchronizationService
-from kit.plan import DELETE_SPACE, PROVISIONING_OFF, PROVISIONING_ON, Step
+from kit.sequence import APPROVE, DELETE_SPACE, FREEZE, PROVISIONING_OFF, PROVISIONING_ON, UPLOAD, Step
 
 KIT = Account("kit", "Corr3ct horse", frozenset({"sync-operator"}))
 OFF, ON = Step(3, "gate", PROVISIONING_OFF), Step(13, "gate", PROVISIONING_ON)
 DELETE = Step(4, "gate", DELETE_SPACE, "SPMA")
+FROZEN, APPROVED = Step(1, "confirm", FREEZE), Step(12, "confirm", APPROVE, "ADMA")
 
 
 @pytest.fixture
@@ -76,8 +79,86 @@ def test_deleting_warns_of_the_button_beside_it(case):
 
 
 def test_every_gate_of_a_plan_has_an_instruction(case):
-    made = plan.make(case, cases.people({"account": "anna"}), None, (), export_limit_percent=30)
-    assert all(gates.instruction(step, case) for step in made.steps if step.kind == "gate")
+    people = cases.people({"account": "anna"})
+    made = plan.make(case, people, None, (), export_limit_percent=30, canary="anna")
+    asked = [step for step in made.steps if step.kind in {"gate", "confirm"}]
+    assert all(gates.instruction(step, case) for step in asked)
+    assert {step.name for step in asked} >= set(sequence.CONFIRMATIONS)
+
+
+def test_the_canary_is_named_where_its_photo_is_asked_for(case):
+    told = gates.instruction(Step(26, "confirm", UPLOAD, subject="contoso\\anna"), case)
+    assert told.startswith("sign in to SharePoint as contoso\\anna, About me, Edit your profile, Picture")
+
+
+# Gates of which nothing can be seen
+
+
+@pytest.mark.parametrize("step", [FROZEN, APPROVED])
+def test_what_nobody_has_confirmed_keeps_a_gate_shut(look, case, step):
+    ways = f"make the empty file '{case.folder / 'confirmed' / step.name}'"
+    told = look(step)
+    assert told.startswith(f"nobody has confirmed it yet; to confirm it, {ways}, or run the notebook with ")
+    assert told.endswith(f"confirmed=['{step.name}']")
+
+
+@pytest.mark.parametrize("step", [FROZEN, APPROVED])
+def test_a_confirmation_opens_a_gate(look_twice, case, step):
+    Confirmations(case.folder).give(step.name, "parameter")
+    assert look_twice(step) == ""
+
+
+def test_a_run_in_progress_keeps_the_freeze_shut(farm, look, case):
+    Confirmations(case.folder).give(FREEZE, "parameter")
+    with farm.engine.disturbances.hold("ADMA") as reached:
+        running = threading.Thread(target=farm.run, args=("ADMA", "FullSync"))
+        running.start()
+        assert reached.wait(10)
+        told = look(FROZEN)
+    running.join()
+    assert told == "run 3 of 'ADMA' (FullSync) is in progress"
+
+
+def test_a_run_between_two_looks_keeps_the_freeze_shut(farm, look_twice, case, monkeypatch):
+    Confirmations(case.folder).give(FREEZE, "parameter")
+    look, looks = gates.check, []
+
+    def look_while_a_schedule_runs(*arguments):
+        looks.append(look(*arguments))
+        if len(looks) == 2:
+            farm.run("SPMA", "DeltaImport")
+        return looks[-1]
+
+    monkeypatch.setattr(gates, "check", look_while_a_schedule_runs)
+    assert (look_twice(FROZEN), looks) == ("a run was started meanwhile", ["", ""])
+
+
+def test_a_confirmation_opens_one_gate_once(service, case, baseline):
+    Confirmations(case.folder).give(APPROVE, "parameter")
+    opened = gates.wait(APPROVED, case, service, baseline, seconds=5, say=lambda _: None)
+    assert opened.startswith("confirmed by parameter of ")
+    with pytest.raises(GateError, match="nobody has confirmed it yet"):
+        gates.wait(APPROVED, case, service, baseline, seconds=0, say=lambda _: None)
+
+
+def test_both_ways_to_confirm_are_told_before_the_wait(service, case, baseline):
+    told = []
+    with pytest.raises(GateError):
+        gates.wait(APPROVED, case, service, baseline, seconds=0, say=told.append)
+    assert f"Then {Confirmations(case.folder).ways(APPROVE)}. Waiting up to 0 minutes." in told[0]
+
+
+def test_what_is_missing_is_told_while_it_changes(farm, service, case, baseline, monkeypatch):
+    monkeypatch.setattr(gates, "SECONDS_BETWEEN_WORDS", 0.0)
+    told = []
+
+    def work(sentence):
+        told.append(sentence)
+        if len(told) == 2:
+            farm.engine.delete_connector_space("SPMA")
+
+    gates.wait(DELETE, case, service, baseline, seconds=120, say=work)
+    assert told[1:] == ["'SPMA' still holds 2 objects; 2 minutes left."]
 
 
 @pytest.mark.parametrize(("step", "provisioning"), [(OFF, False), (ON, True)])

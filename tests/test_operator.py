@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from memory_farm import MemoryConnector, MemoryFarm, case_farm
 
-from kit import configuration
+from kit import configuration, sequence
+from kit.confirmation import Confirmations
 from kit.journal import Journal
 from kit.lab import console
 from kit.lab.connector import DiscoveryError, ImportedObject
 from kit.lab.console import ConsoleServer
 from kit.lab.engine import Engine
-from kit.lab.operator import SecondOperator, StandIn
+from kit.lab.operator import CONFIRMATIONS, SecondOperator, StandIn
 
 SECONDS = 10.0
 
@@ -97,6 +98,17 @@ def test_it_switches_provisioning_where_the_exported_files_show_it(
     with StandIn(server.url, journal.path, folder) as stand_in:
         assert eventually(lambda: bool(stand_in.actions))
     assert configuration.read(folder).provisioning_enabled is enabled
+
+
+@pytest.mark.parametrize("gate", sorted(CONFIRMATIONS))
+@pytest.mark.usefixtures("stand_in")
+def test_it_confirms_what_can_only_be_said(journal: Journal, gate: str) -> None:
+    ask(journal, gate, 1, agent="")
+    assert eventually(lambda: Confirmations(journal.path.parent).given(gate))
+
+
+def test_it_confirms_every_gate_that_asks_for_it() -> None:
+    assert set(sequence.CONFIRMATIONS) == CONFIRMATIONS
 
 
 def test_it_works_once_for_each_gate(stand_in: StandIn, journal: Journal) -> None:

@@ -45,6 +45,8 @@ def test_only_booleans_are_booleans(value):
         (Reset, "export_limit_percent", True, "input should be a valid number"),
         (Reset, "export_limit_percent", float("nan"), "input should be less than or equal to 100"),
         (Reset, "gate_minutes", 0, "input should be greater than 0"),
+        (Reset, "export_limit", -1, "input should be greater than or equal to 0"),
+        (Reset, "confirmed", "unfreeze", "input should be a valid list"),
         (Reset, "run_order", "directory export", "input should be a valid list"),
         (Reset, "run_order", [1], "input should be a valid string"),
         (Reset, "full_sync", False, "input should be a valid string"),
@@ -53,6 +55,12 @@ def test_only_booleans_are_booleans(value):
 def test_a_value_that_does_not_fit_is_named(kind, name, value, cause):
     shown = value[0] if value == [1] else value
     assert refusal({name: value}, kind).startswith(f"parameter '{name}' is {shown!r}: {cause}; ")
+
+
+def test_a_gate_that_there_is_not_cannot_be_confirmed():
+    told = refusal({"confirmed": ["freeze"]})
+    gates = "freeze_schedules, backups_confirmed, approve_exports, upload_canary, unfreeze"
+    assert told.startswith(f"parameter 'confirmed' is ['freeze']: 'freeze' is not one of {gates}; ")
 
 
 def test_a_misspelt_name_is_refused_with_the_right_one():

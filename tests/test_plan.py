@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from kit import configuration, plan
+from kit.agents import RunProfile, RunStep
+from kit.baseline import Baseline
 from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
 from kit.lab.saved import save
 from kit.lab.site import field_rules
 from kit.plan import RUN_ORDER, check_names, check_order, make
+from kit.sequence import FINAL_CYCLE
 
 BEGIN = ("sharepoint full_import", "sharepoint full_sync")
 PREPARE = ("directory full_import", "directory full_sync")
@@ -41,10 +44,10 @@ def everyone():
     )
 
 
-def plan_of(tmp_path, *run_order, found=None, limit=30.0, people=None, **mim):
-    case = cases.case(tmp_path, mim=mim)
+def plan_of(tmp_path, *run_order, found=None, limit=30.0, people=None, mim=None, **options):
+    case = cases.case(tmp_path, mim=mim or {})
     people = everyone() if people is None else people
-    return make(case, people, found, run_order, export_limit_percent=limit)
+    return make(case, people, found, run_order, export_limit_percent=limit, **options)
 
 
 def names(made):
@@ -104,6 +107,8 @@ def test_steps_are_numbered_from_one(tmp_path):
 
 def test_gates_and_verifications_stand_in_their_places(tmp_path):
     assert names(plan_of(tmp_path)) == [
+        "freeze_schedules",
+        "backups_confirmed",
         "quiet",
         "backup",
         "provisioning_off",
@@ -111,23 +116,110 @@ def test_gates_and_verifications_stand_in_their_places(tmp_path):
         *BEGIN,
         *PREPARE,
         "pending_exports",
+        "approve_exports",
         EXPORT,
+        "exported",
         "directory delta_import",
         "directory delta_sync",
-        "provisioning_on",
+        "confirmed",
         "sharepoint export",
-        "sharepoint delta_import",
-        "sharepoint delta_sync",
+        *FINAL_CYCLE,
+        "provisioning_on",
+        *FINAL_CYCLE,
+        "settled",
         "photos_after",
+        "unfreeze",
     ]
 
 
 def test_provisioning_comes_on_again_also_where_sharepoint_is_not_exported_to(tmp_path):
-    assert names(plan_of(tmp_path, *BEGIN, *PREPARE, EXPORT))[-3:] == [
+    made = names(plan_of(tmp_path, *BEGIN, *PREPARE, EXPORT))
+    assert made[made.index(EXPORT) :] == [
         EXPORT,
+        "exported",
         "provisioning_on",
+        *FINAL_CYCLE,
+        "settled",
         "photos_after",
+        "unfreeze",
     ]
+
+
+def test_without_a_confirming_import_nothing_is_said_to_be_confirmed(tmp_path):
+    assert "confirmed" not in names(plan_of(tmp_path, *BEGIN, *PREPARE, EXPORT, "directory delta_sync"))
+
+
+def test_a_first_export_is_verified_before_the_rest(tmp_path):
+    made = plan_of(tmp_path, first_export="Export10")
+    at = names(made).index("approve_exports")
+    assert names(made)[at + 1 : at + 4] == ["directory first_export", "first_photos", EXPORT]
+    assert made.steps[at + 1].profile == "Export10"
+
+
+def test_a_canary_ends_the_fix_with_a_full_import(tmp_path):
+    made = plan_of(tmp_path, canary="anna")
+    assert names(made)[-4:] == ["upload_canary", "sharepoint canary_import", "canary_seen", "unfreeze"]
+    assert [step.profile for step in made.steps if "canary_import" in step.name] == ["FullImport"]
+
+
+@pytest.mark.parametrize("canary", ["anna", "ANNA", "contoso\\anna"])
+def test_a_canary_is_known_with_and_without_the_domain(tmp_path, canary):
+    people = cases.people({"account": "contoso\\anna", "verdict": "stale"})
+    made = plan_of(tmp_path, canary=canary, people=people)
+    assert {step.subject for step in made.steps} == {"", "contoso\\anna"}
+
+
+def test_a_canary_that_nobody_is_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="canary is 'zoe': 0 people with a profile in SharePoint"):
+        plan_of(tmp_path, canary="zoe")
+
+
+@pytest.mark.parametrize("profile", ["Export10", "EXPORT10"])
+def test_a_first_export_needs_a_profile_with_an_object_threshold(tmp_path, saved, profile):
+    limited = RunProfile("Export10", (RunStep("export", "", 10, None),))
+    agents = [replace(agent, run_profiles=(*agent.run_profiles, limited)) for agent in saved.agents]
+    found = replace(saved, agents=tuple(agents))
+    assert "directory first_export" in names(plan_of(tmp_path, found=found, first_export=profile))
+
+
+def test_a_first_export_without_a_threshold_is_refused(tmp_path, saved):
+    with pytest.raises(
+        ParameterError, match=r"first_export is 'Export': .* with an object threshold are none"
+    ):
+        plan_of(tmp_path, found=saved, first_export="Export")
+
+
+# The numbers
+
+
+def expected(made):
+    return {step.name: step.expected.partition(": ")[2] for step in made.steps}
+
+
+def test_numbers_of_objects_come_from_the_agents_counters(tmp_path):
+    baseline = Baseline({"SPMA": 1294, "ADMA": 276, "HR": 9}, {"SPMA": 274, "ADMA": 275, "HR": 9})
+    told = expected(plan_of(tmp_path, baseline=baseline))
+    assert told["quiet"] == "SPMA 1,294 objects, 274 joined; ADMA 276 objects, 275 joined"
+    assert [told[run] for run in (*BEGIN, PREPARE[0])] == ["1,294 objects", "274 joined", "276 objects"]
+
+
+def test_numbers_of_photos_come_from_the_comparison(tmp_path):
+    told = expected(plan_of(tmp_path))
+    names = ("backup", PREPARE[1], "pending_exports", "approve_exports", EXPORT, "photos_after")
+    assert [told[name] for name in names] == [
+        "8 photos",
+        "3 updates",
+        "3 updates, 2 at most",
+        "3 photos",
+        "3 updates",
+        "3 exported, 6 as they were",
+    ]
+
+
+def test_whoever_mim_has_not_joined_is_not_counted(tmp_path):
+    people = everyone()
+    people["joined"] = (people["account"] != "dora").astype("boolean")
+    assert expected(plan_of(tmp_path, people=people))[EXPORT] == "2 updates"
 
 
 def test_the_backup_is_made_before_anybody_is_asked_to_delete(tmp_path):
@@ -135,19 +227,20 @@ def test_the_backup_is_made_before_anybody_is_asked_to_delete(tmp_path):
     assert made.index("backup") < made.index("delete_connector_space")
 
 
-def test_pending_exports_are_read_right_before_the_export(tmp_path):
+def test_pending_exports_are_read_and_approved_right_before_the_export(tmp_path):
     made = names(plan_of(tmp_path, *BEGIN, *PREPARE, "sharepoint delta_import", EXPORT))
-    assert made[made.index(EXPORT) - 1] == "pending_exports"
+    at = made.index(EXPORT)
+    assert made[at - 2 : at] == ["pending_exports", "approve_exports"]
 
 
 def test_runs_have_the_site_s_names(tmp_path):
-    made = plan_of(tmp_path, sharepoint_agent="UPS", run_profiles={"full_import": "Voll"})
+    made = plan_of(tmp_path, mim={"sharepoint_agent": "UPS", "run_profiles": {"full_import": "Voll"}})
     step = next(step for step in made.steps if step.name == "sharepoint full_import")
     assert (step.kind, step.agent, step.profile) == ("run", "UPS", "Voll")
 
 
 def test_the_space_to_delete_is_the_sharepoint_agent_s(tmp_path):
-    made = plan_of(tmp_path, sharepoint_agent="UPS", directory_agent="AD")
+    made = plan_of(tmp_path, mim={"sharepoint_agent": "UPS", "directory_agent": "AD"})
     gate = next(step for step in made.steps if step.name == "delete_connector_space")
     assert (gate.kind, gate.agent, gate.expected) == (
         "gate",
@@ -181,6 +274,11 @@ def test_nobody_s_photo_changes_where_all_are_equal():
 
 def test_the_export_limit_is_a_share_of_those_with_a_photo(tmp_path):
     assert plan_of(tmp_path, limit=50).export_limit == 4  # of eight
+
+
+@pytest.mark.parametrize(("number", "limit"), [(0, 4), (3, 3), (99, 4)])
+def test_the_lesser_of_number_and_share_is_the_limit(tmp_path, number, limit):
+    assert plan_of(tmp_path, limit=50, export_limit=number).export_limit == limit
 
 
 def test_the_export_limit_is_never_less_than_one(tmp_path):

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from practice import SERVICES, Practice
 
-from kit import drift, record, runner, sources
+from kit import drift, expectation, record, runner, sources
 from kit.directory import Directory
 from kit.endpoint import Endpoint
 from kit.errors import (
@@ -32,6 +32,7 @@ from kit.errors import (
     RunError,
     SafetyError,
 )
+from kit.journal import Journal
 from kit.lab import farm as lab
 from kit.lab.console import press
 from kit.lab.endpoint import Trouble
@@ -44,6 +45,7 @@ from kit.mim import SynchronizationService
 from kit.plan import RUN_ORDER, Step
 from kit.resync import Resync
 from kit.runner import NotebookError
+from kit.sequence import CONFIRMATIONS, FINAL_CYCLE
 
 PROFILES = {
     "full_import": "FullImport",
@@ -52,7 +54,8 @@ PROFILES = {
     "delta_sync": "DeltaSync",
     "export": "Export",
 }
-RUNS = [("SPMA" if run.startswith("sharepoint") else "ADMA", PROFILES[run.split()[1]]) for run in RUN_ORDER]
+ALL_RUNS = (*RUN_ORDER, *FINAL_CYCLE)
+RUNS = [("SPMA" if run.startswith("sharepoint") else "ADMA", PROFILES[run.split()[1]]) for run in ALL_RUNS]
 """Agent and profile of every run of the fix."""
 Starter = Callable[..., Farm]
 
@@ -224,7 +227,7 @@ def test_a_backup_that_cannot_be_read_back_stops_before_the_first_gate(practice:
         store.execute("UPDATE photos SET content = x'00'")
     with pytest.raises(SafetyError, match="cannot be read back from the backup"):
         practice.fix(operator=False)
-    assert not [event for event in practice.journal.events() if event["event"] == "gate"]
+    assert "provisioning_off" not in [event.get("gate") for event in practice.journal.events()]
 
 
 def test_a_backup_that_lacks_somebody_stops_before_the_first_gate(start: Starter) -> None:
@@ -261,6 +264,7 @@ PREPARATIONS = (
     Step(2, "run", "sharepoint full_sync"),
     Step(3, "run", "directory full_sync"),
     Step(4, "verify", "pending_exports"),
+    Step(5, "confirm", "approve_exports"),
 )
 
 
@@ -290,7 +294,6 @@ HAZARDS = {
     "a deletion rule that names SharePoint": field_rules(
         deletion_rule=DeletionRule("declared-any", (SHAREPOINT_AGENT,))
     ),
-    "a deletion rule for the last connector": field_rules(deletion_rule=DeletionRule("declared-last")),
 }
 
 
@@ -330,11 +333,11 @@ def test_a_hazard_that_the_last_export_did_not_show_stops_at_the_gate(start: Sta
 def test_the_plan_and_its_findings_are_on_record_before_the_journal_begins(
     practice: Practice, exported: Callable[[Rules], None]
 ) -> None:
-    exported(HAZARDS["a deletion rule for the last connector"])
+    exported(HAZARDS["a deletion rule that names SharePoint"])
     with pytest.raises(NotebookError, match="the fix must not go on"):
         runner.run(practice.case, ["30_reset_and_full_sync"], {"apply": True})
     manifest = practice.folder.manifest()
-    assert [step["name"] for step in manifest["plan"] if step["kind"] == "run"] == list(RUN_ORDER)
+    assert [step["name"] for step in manifest["plan"] if step["kind"] == "run"] == list(ALL_RUNS)
     assert manifest["findings"][0]["severity"] == "stop"
     assert not practice.folder.journal.exists()
 
@@ -354,7 +357,7 @@ def test_without_mims_configuration_the_fix_is_refused(unread: Practice) -> None
 
 
 def test_without_mims_configuration_there_is_a_plan(unread: Practice) -> None:
-    assert len(unread.fix(apply=False)) == 17
+    assert list(unread.fix(apply=False)["result"]) == ["not run"] * 26
 
 
 def test_a_second_run_of_the_case_is_told_who_holds_the_lock(practice: Practice) -> None:
@@ -374,7 +377,7 @@ def test_a_run_in_progress_stops_the_fix(start: Starter) -> None:
     practice.measured()
     with slow_run(practice.farm, DIRECTORY_AGENT, "DeltaImport") as ended:
         with pytest.raises(SafetyError, match=r"of 'ADMA' \(DeltaImport\) is in progress"):
-            practice.fix()
+            practice.fix(gate_seconds=0.1)
         assert not ended.is_set()
 
 
@@ -526,11 +529,15 @@ def test_somebody_whom_the_inventory_does_not_know_stops_the_fix(waiting: Practi
 def test_a_deletion_stops_the_fix(start: Starter) -> None:
     practice = Practice(start(users=20))
     practice.measured()
-    practice.farm.engine.change_rules(field_rules(suppress_deletions=False, directory_second=False))
-    practice.farm.engine.export_configuration(practice.farm.configuration_folder)
+    rules = field_rules(suppress_deletions=False, directory_second=False, provisioning=False)
     photos = practice.photos()
+
+    def let_nulls_out(sentence: str) -> None:
+        if "sharepoint full_import" in sentence:
+            practice.farm.engine.change_rules(rules)
+
     with pytest.raises(ExportError, match=r"pending exports are of kind delete, first .*thumbnailPhoto"):
-        practice.fix()
+        practice.fix(say=let_nulls_out)
     assert practice.photos() == photos
 
 
@@ -541,7 +548,7 @@ def test_an_execute_that_is_not_answered_is_never_sent_again(start: Starter) -> 
     practice = Practice(start(users=20))
     practice.measured()
     numbers, wsman = practice.run_numbers(), practice.farm.wsman
-    troubles = [Trouble.DROP_AFTER, Trouble.UNREPORTABLE] * 5
+    troubles = [Trouble.DROP_AFTER, Trouble.UNREPORTABLE] * 6
 
     def cut(sentence: str) -> None:
         if ". run " in sentence:
@@ -575,18 +582,14 @@ def impatient(practice: Practice) -> None:
         sources.sharepoint(practice.case) as sharepoint,
         StandIn(farm.console.url, practice.folder.journal, farm.configuration_folder),
     ):
-        Resync(practice.folder, practice.plan(), service, directory, sharepoint).run(apply=True)
+        fixing = Resync(
+            practice.folder, practice.plan(), service, directory, sharepoint, confirmed=CONFIRMATIONS
+        )
+        fixing.run(apply=True)
 
 
-KILLED_AT = (
-    ("gate", "delete_connector_space"),
-    ("run", "sharepoint full_import"),
-    ("outcome", "sharepoint full_sync"),
-    ("intent", "directory full_import"),
-    ("run", "directory export"),
-    ("intent", "photos_after"),
-)
-"""When the process is killed: with a line of the journal on disk, or with a run begun and not yet ended."""
+KILLED_DURING = ("sharepoint full_import", "directory export")
+"""Runs that have begun and may not have ended when the process is killed; see test_killed_fix for others."""
 
 
 @pytest.fixture(scope="module")
@@ -596,21 +599,18 @@ def killed(start: Starter) -> Fixed:
     photos, numbers = practice.photos(), practice.run_numbers()
     farm = practice.farm
     with StandIn(farm.console.url, practice.folder.journal, farm.configuration_folder):
-        for event, name in KILLED_AT:
-            kill_at(practice, numbers, event, name)
+        for name in KILLED_DURING:
+            kill_during(practice, numbers, name)
     steps = practice.fix()
     after = practice.measured("after").people
     return Fixed(practice, before, photos, numbers, steps, after, "")
 
 
-def kill_at(practice: Practice, numbers: dict[str, int], event: str, name: str) -> None:
-    """Go on with the fix in another process, and kill that at some point."""
+def kill_during(practice: Practice, numbers: dict[str, int], name: str) -> None:
+    """Go on with the fix in another process, and kill that once a run has begun."""
 
     def reached() -> bool:
-        if event == "run":
-            return len(practice.runs_after(numbers)) > RUN_ORDER.index(name)
-        lines = practice.journal.events()
-        return any(line["event"] == event and name in {line.get("name"), line.get("gate")} for line in lines)
+        return len(practice.runs_after(numbers)) > RUN_ORDER.index(name)
 
     script = Path(__file__).with_name("resync_process.py")
     command = [sys.executable, str(script), str(practice.case_file)]
@@ -638,6 +638,68 @@ def test_a_killed_fix_runs_every_profile_once_in_its_order(killed: Fixed) -> Non
 
 def test_a_killed_fix_ends_with_every_step_well(killed: Fixed) -> None:
     assert set(killed.steps["result"]) == {"ok"}
+
+
+# What waits to be exported, when the fix died before the export was asked for, or it ended half-way.
+
+
+@pytest.fixture
+def dying(start: Starter, monkeypatch: pytest.MonkeyPatch) -> Practice:
+    """Return a case whose fix died with the export announced and not asked for."""
+    practice, write = Practice(start(users=20)), Journal.write
+    practice.measured()
+
+    def write_and_die(journal: Journal, event: str, step: int, **facts: object) -> None:
+        write(journal, event, step, **facts)
+        if (event, facts.get("name")) == ("intent", "directory export"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "write", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            practice.fix()
+    return practice
+
+
+def asked(practice: Practice) -> list[str]:
+    """Return whose photos are on record as asked to be exported, in the order of their accounts."""
+    return sorted(pd.read_parquet(practice.folder.path / expectation.ASKED)["account"])
+
+
+def test_what_was_announced_is_read_again_before_it_is_asked_for(dying: Practice) -> None:
+    photos, record = dying.photos(), asked(dying)
+    dying.farm.sharepoint.store.upload(dying.somebody("in_sync"), portrait(4711, size=300))
+    flow(dying)
+    with pytest.raises(ExportError, match="1 pending exports are not as they were checked"):
+        dying.fix()
+    assert (dying.photos(), asked(dying)) == (photos, record)
+
+
+def test_what_has_changed_since_it_was_announced_is_checked_anew_and_then_exported(dying: Practice) -> None:
+    record = asked(dying)
+    dying.farm.sharepoint.store.upload(dying.somebody("in_sync"), portrait(4711, size=300))
+    flow(dying)
+    with pytest.raises(ExportError):
+        dying.fix()
+    dying.fix()
+    assert asked(dying) == sorted([*record, dying.somebody("in_sync").lower()])
+    assert dying.measured("after").counts["stale"] == 0
+
+
+def test_an_export_that_ended_half_way_keeps_all_that_it_was_asked_for_on_record(start: Starter) -> None:
+    practice = Practice(start(users=20))
+    practice.measured()
+    disturbances = practice.farm.engine.disturbances
+
+    def break_off(sentence: str) -> None:
+        if "directory export" in sentence:
+            disturbances.end_next(DIRECTORY_AGENT, "stopped-server-down", after=1)
+
+    with pytest.raises(RunError, match="ended 'stopped-server-down'"):
+        practice.fix(say=break_off)
+    record = asked(practice)
+    steps = practice.fix().set_index("name")["result"]
+    assert (asked(practice), steps["photos_after"]) == (record, "ok")
 
 
 # An agent's run that ends badly.
