@@ -206,6 +206,24 @@ def changes(people: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def forecast(fix: Plan, people: pd.DataFrame) -> str:
+    """Say in one sentence how many photos differ, how many of them can change, and how many may.
+
+    Parameters
+    ----------
+    fix : Plan
+    people : DataFrame
+        As the plan was made of.
+    """
+    apart = int(fix.changes["person"].isin(_not_joined(people)).sum())
+    told = f"; {apart:,} of these people are not joined in MIM and stay as they are" if apart else ""
+    return f"{len(fix.changes):,} photos differ{told}; one export may change {fix.export_limit:,} at most."
+
+
+def _not_joined(people: pd.DataFrame) -> pd.Series:
+    return people.loc[people["joined"].eq(other=False).fillna(value=False), "person"]
+
+
 def check_names(case: Case, configuration: Configuration) -> None:
     """Refuse names of agents and run profiles that the server's configuration does not have.
 
@@ -280,7 +298,7 @@ def _with_count(step: Step, counts: Mapping[str, str]) -> Step:
 def _photo_counts(people: pd.DataFrame, expected: pd.DataFrame, limit: int) -> dict[str, str]:
     """Say for each step with how many photos it has to do; whoever MIM has not joined gets none."""
     with_photo = set(people.loc[people["directory_sha256"] != "", "person"])
-    apart = people.loc[people["joined"].eq(other=False).fillna(value=False), "person"]
+    apart = _not_joined(people)
     expected = expected[~expected["person"].isin(apart)]
     updates = f"{len(expected):,} updates"
     kept = len(with_photo - set(expected["person"]))

@@ -35,7 +35,7 @@ NOT_BEGUN = {
     "after one byte of the body of the request": Cut(answer=False, body=0, extra=1),
     "in the body of the request": Cut(answer=False, body=0.5),
     "in the body of the request, by a reset": Cut(answer=False, body=0.5, reset=True),
-    "shortly before the end of the request": Cut(answer=False, extra=-64),
+    "one byte before the end of the request": Cut(answer=False, extra=-1),
 }
 BEGUN = {
     "after the request": Cut(answer=False),

@@ -363,3 +363,15 @@ def test_an_agent_without_run_profiles_is_told(tmp_path, saved):
 def test_agents_that_are_swapped_are_refused(tmp_path, saved, mim, named):
     with pytest.raises(SafetyError, match=f"management agent {named}: "):
         check_names(cases.case(tmp_path, mim=mim), saved)
+
+
+def test_the_forecast_counts_whom_mim_has_not_joined(tmp_path):
+    everyone = cases.people(
+        {"account": "anna", "verdict": "stale", "sharepoint_sha256": "a", "joined": True},
+        {"account": "berta", "verdict": "stale", "sharepoint_sha256": "b", "joined": False},
+    )
+    made = plan.make(cases.case(tmp_path), everyone, None, (), export_limit_percent=30)
+    assert plan.forecast(made, everyone) == (
+        "2 photos differ; 1 of these people are not joined in MIM and stay as they are; "
+        "one export may change 1 at most."
+    )

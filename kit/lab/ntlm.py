@@ -181,7 +181,11 @@ class NTLMHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.answer(HTTPStatus.LENGTH_REQUIRED)
             return False
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        self.body = self.rfile.read(length)
+        if len(self.body) < length:  # the client has gone in the middle: what it asked for is not known
+            self.close_connection = True
+            return False
         if self.context is None:
             self.user = ""  # only Windows sign-in lasts for the connection
         if self.server.zone and not self.user and self._is_sent_away(self.server.zone):
