@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -132,21 +133,25 @@ def execute(source: Path, output: Path, values: Mapping[str, Any]) -> None:
         from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
 
         try:
-            papermill.execute_notebook(
-                str(source),
-                str(output),
-                parameters=dict(values),
-                kernel_name="python3",
-                cwd=str(PROJECT),
-                progress_bar=False,
-                execution_timeout=CELL_TIMEOUT,
-                config=_kernel_settings(),
-                kernel_manager_class=_QuietKernelManager,
-            )
+            with tempfile.TemporaryDirectory(prefix="kit-kernel-") as sockets:
+                papermill.execute_notebook(
+                    str(source),
+                    str(output),
+                    parameters=dict(values),
+                    kernel_name="python3",
+                    cwd=str(PROJECT),
+                    progress_bar=False,
+                    execution_timeout=CELL_TIMEOUT,
+                    config=_kernel_settings(Path(sockets)),
+                    kernel_manager_class=_QuietKernelManager,
+                )
         except PapermillExecutionError as error:
             raise _stopped(source.stem, output, error.ename, error.evalue) from None
         except (DeadKernelError, CellTimeoutError, NoSuchKernel) as error:
             raise _stopped(source.stem, output, type(error).__name__, str(error).splitlines()[0]) from error
+        except RuntimeError as error:  # what nbclient says of a kernel that does not start
+            what, cause = f"{source.stem} was not begun", f"its kernel did not start ({error})"
+            raise NotebookError(what, cause, "run it again; if that fails, set .venv up anew") from error
 
 
 class _QuietKernelManager(AsyncKernelManager):
@@ -161,11 +166,16 @@ class _QuietKernelManager(AsyncKernelManager):
         await super()._async_start_kernel(stderr=subprocess.DEVNULL, **options)
 
 
-def _kernel_settings() -> Config:
-    """Talk to the kernel through files where the system can: nobody on the machine can listen, as on TCP."""
+def _kernel_settings(sockets: Path) -> Config:
+    """Talk to the kernel through files where the system can: nobody on the machine can listen, as on TCP.
+
+    The files have a folder of their own: by default those of all kernels that start in one folder at the same
+    time would have the same names.
+    """
     settings = Config()
     if os.name == "posix":
         settings.KernelManager.transport = "ipc"
+        settings.KernelManager.ip = str(sockets / "kernel")
     return settings
 
 
