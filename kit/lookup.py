@@ -32,10 +32,8 @@ def object_query(
         Together: the domain by its NetBIOS name, and ``anna@contoso.example``.
     metaverse_guid : str
         One object per connector of that metaverse object.
-    agent_guid, dn : str
-        Together: the object with that distinguished name, or anchor where the agent has none.
-    guid : str
-        The object with that GUID.
+    agent_guid, dn, guid : str
+        The object of that agent with that distinguished name (anchor where it has none); or with that GUID.
 
     Raises
     ------

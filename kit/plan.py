@@ -122,7 +122,6 @@ def make(
 
     Parameters
     ----------
-    case : Case
     people : DataFrame
         Columns of `kit.schema.PEOPLE`, as measured before the fix.
     configuration : Configuration or None
@@ -137,10 +136,6 @@ def make(
         What the agents hold; without it the plan tells no numbers of objects.
     first_export, canary : str
         As `kit.sequence.steps` takes them; the account may be without its domain.
-
-    Returns
-    -------
-    Plan
 
     Raises
     ------

@@ -62,9 +62,9 @@ def farm(server):
     server.store.upload(ANNA, photo("red"))
     yield server
     server.store.deliver(ANNA, Delivery.WHOLE)
-    server.store.library.host = server.url
+    server.store.picture_library.host = server.url
     server.store.delete(ANNA)
-    server.store.library.folder = "/User Photos/Profile Pictures"
+    server.store.picture_library.folder = "/User Photos/Profile Pictures"
 
 
 @pytest.fixture
@@ -359,7 +359,7 @@ def test_a_relative_address_is_relative_to_the_my_site_host(farm, named, kind):
 )
 def test_managed_paths_and_localised_folders_are_taken_from_the_address(client, farm, folder):
     farm.store.remove_picture(ANNA)
-    farm.store.library.folder = folder
+    farm.store.picture_library.folder = folder
     farm.store.upload(ANNA, photo("red"))
     assert client.picture(address(farm), size="L").kind == "image"
     assert addresses.folder(address(farm)) == folder
@@ -385,7 +385,7 @@ def test_a_cache_buster_is_not_part_of_the_version(client, farm):
 def test_a_my_site_host_on_another_port_is_signed_in_to(client, farm):
     with farm_at() as host:
         host.store = farm.store
-        farm.store.library.host = host.url
+        farm.store.picture_library.host = host.url
         farm.store.upload(ANNA, photo("red"))
         assert (addresses.origin(address(farm)), client.picture(address(farm)).kind) == (host.url, "image")
 

@@ -45,7 +45,7 @@ class LibraryHandler(NTLMHandler):
         elif not self.server.store.may_read(path, self.user):
             self.answer(HTTPStatus.FORBIDDEN, b"403 FORBIDDEN")
         else:
-            self._deliver(file, path, self.server.store.library.delivery(path))
+            self._deliver(file, path, self.server.store.picture_library.delivery(path))
 
     def _deliver(self, file: PictureFile, path: str, delivery: Delivery) -> None:
         """Answer for a file that the account may read."""

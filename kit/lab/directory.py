@@ -99,12 +99,11 @@ def start(
     require_signing: bool = False,
     channel_binding: str = "never",
 ) -> EmbeddedDirectory:
-    """Start the embedded directory on free ports of 127.0.0.1.
+    """Start the embedded directory on free ports of 127.0.0.1; it answers when this returns.
 
     Parameters
     ----------
     domain : Domain
-        The domain to serve.
     entries : iterable of Entry
         Its objects; missing organizational units are made.
     accounts : sequence of Account
@@ -123,11 +122,6 @@ def start(
         Whether sign-ins without TLS are refused.
     channel_binding : str
         ``always`` or ``never``: whether Windows sign-in over TLS must be bound to the certificate.
-
-    Returns
-    -------
-    EmbeddedDirectory
-        Already answering.
     """
     tree = Tree(domain, clock or Clock(), forest)
     for entry in seed.complete(domain, entries, accounts):

@@ -68,7 +68,7 @@ class ProfileStore:
         self, url: str, *, clock: Clock, sizes: Mapping[str, int] = SIZES, change_page_size: int = 1000
     ) -> None:
         self.log = ChangeLog(clock, change_page_size)
-        self.library = PictureLibrary(url)
+        self.picture_library = PictureLibrary(url)
         self._clock = clock
         self._sizes = dict(sizes)
         self._profiles: dict[str, StoredProfile] = {}
@@ -154,7 +154,7 @@ class ProfileStore:
         with self._lock:
             stored = self.get(account_name)
             self._delete_imported(stored)
-            url = self.library.save_thumbnails(stored.account_name, thumbnails, self._clock.now())
+            url = self.picture_library.save_thumbnails(stored.account_name, thumbnails, self._clock.now())
             self._set_picture(stored, url, placeholder="0")
 
     def import_picture(self, account_name: str, photo: bytes) -> None:
@@ -165,8 +165,8 @@ class ProfileStore:
         with self._lock:
             stored = self.get(account_name)
             self._delete_files(stored)
-            path = self.library.imported_path(stored.record)
-            self.library.save(path, photo, "image/jpeg", self._clock.now())
+            path = self.picture_library.imported_path(stored.record)
+            self.picture_library.save(path, photo, "image/jpeg", self._clock.now())
             self._set_picture(stored, path, placeholder="0")
 
     def remove_picture(self, account_name: str) -> None:
@@ -182,12 +182,12 @@ class ProfileStore:
         """Put other bytes under a thumbnail's name behind the profile's back: no property changes."""
         with self._lock:
             path = self.picture_path(self.get(account_name).account_name, size)
-            self.library.save(path, content, content_type, self._clock.now())
+            self.picture_library.save(path, content, content_type, self._clock.now())
 
     def delete_file(self, account_name: str, size: str) -> None:
         """Delete a thumbnail behind the profile's back, as a failed script leaves a set incomplete."""
         with self._lock:
-            self.library.delete(self.picture_path(self.get(account_name).account_name, size))
+            self.picture_library.delete(self.picture_path(self.get(account_name).account_name, size))
 
     def deliver(self, account_name: str, delivery: Delivery, times: int | None = None) -> None:
         """Have a person's picture files answered in a way of their own.
@@ -201,14 +201,14 @@ class ProfileStore:
         """
         with self._lock:
             for path in self._paths(self.get(account_name)):
-                self.library.deliver(path, delivery, times)
+                self.picture_library.deliver(path, delivery, times)
 
     def forbid(self, account_name: str, allowed: Collection[str]) -> None:
         """Let only these accounts read a person's picture files."""
         with self._lock:
             readers = {normalise_account(name) for name in allowed}
             for path in self._paths(self.get(account_name)):
-                self.library.restrict(path, readers)
+                self.picture_library.restrict(path, readers)
 
     def count(self) -> int:
         """Return the number of profiles."""
@@ -247,27 +247,27 @@ class ProfileStore:
 
     def file(self, path: str) -> PictureFile | None:
         """Return the file at a server-relative path, or None."""
-        return self.library.get(path)
+        return self.picture_library.get(path)
 
     def may_read(self, path: str, user: str) -> bool:
         """Say whether an account may read the file at a path."""
-        return self.library.may_read(path, normalise_account(user))
+        return self.picture_library.may_read(path, normalise_account(user))
 
     def picture_path(self, account_name: str, size: str) -> str:
         r"""Return the server-relative path of a thumbnail, ``.../CONTOSO_anna_MThumb.jpg``."""
-        return self.library.path(account_name, size)
+        return self.picture_library.path(account_name, size)
 
     def _paths(self, stored: StoredProfile) -> list[str]:
         """Return where a person's files are, or would be."""
         thumbnails = [self.picture_path(stored.account_name, size) for size in self._sizes]
-        return [*thumbnails, self.library.imported_path(stored.record)]
+        return [*thumbnails, self.picture_library.imported_path(stored.record)]
 
     def _delete_files(self, stored: StoredProfile) -> None:
-        self.library.delete_thumbnails(stored.account_name, self._sizes)
+        self.picture_library.delete_thumbnails(stored.account_name, self._sizes)
         self._delete_imported(stored)
 
     def _delete_imported(self, stored: StoredProfile) -> None:
-        self.library.delete(self.library.imported_path(stored.record))
+        self.picture_library.delete(self.picture_library.imported_path(stored.record))
 
     def _set_picture(self, stored: StoredProfile, url: str, *, placeholder: str) -> None:
         # Whole seconds: two pictures in the same second must still be two changes.

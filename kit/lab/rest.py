@@ -164,7 +164,7 @@ class RestInterface:
     @property
     def _my_site(self) -> str:
         """Address of the My Site host, below which the library of the pictures is."""
-        library = self._store.library
+        library = self._store.picture_library
         return library.host + library.folder.rsplit("/", 2)[0]
 
     def _upload(self, user: str, picture: bytes) -> None:
