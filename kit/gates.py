@@ -13,7 +13,6 @@ from kit.case import Case
 from kit.confirmation import Confirmations
 from kit.errors import CaseError, GateError, SafetyError
 from kit.mim import SynchronizationService
-from kit.runs import LIVE_STATUSES
 from kit.sequence import (
     APPROVE,
     BACKUPS,
@@ -93,7 +92,7 @@ def check(step: Step, case: Case, service: SynchronizationService, baseline: Map
         MIM cannot be read, or there is no exported configuration.
     """
     if step.name in CONFIRMATIONS:
-        return _not_confirmed(step, case) or (_running(service) if step.name == FREEZE else "")
+        return _not_confirmed(step, case) or (service.in_progress() if step.name == FREEZE else "")
     if step.name == DELETE_SPACE:
         return _space_is_empty(step, case, service, baseline)
     folder = case.mim.configuration_folder
@@ -137,15 +136,6 @@ def _not_confirmed(step: Step, case: Case) -> str:
     if confirmations.given(step.name):
         return ""
     return f"nobody has confirmed it yet; to confirm it, {confirmations.ways(step.name)}"
-
-
-def _running(service: SynchronizationService) -> str:
-    """Say which run is in progress; empty where none is."""
-    for agent in service.agents()["name"]:
-        run = service.last_run(str(agent))
-        if run.status in LIVE_STATUSES:
-            return f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
-    return ""
 
 
 def _state(step: Step, case: Case, service: SynchronizationService) -> list[tuple[str, int, int]]:

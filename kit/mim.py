@@ -157,6 +157,14 @@ class SynchronizationService:
             if number == before:  # no other run began while this one was read
                 return run
 
+    def in_progress(self) -> str:
+        """Name a run in progress on any agent; empty where none is. Its status does not say who began it."""
+        for agent in self.agents()["name"]:
+            run = self.last_run(str(agent))
+            if run.status in LIVE_STATUSES:
+                return f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
+        return ""
+
     def execute(
         self,
         agent: str,

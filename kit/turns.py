@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from kit.errors import RunError
 from kit.mim import Run, SynchronizationService
-from kit.runs import LIVE_STATUSES
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +119,7 @@ class Turn:
             The bound is reached; nothing was begun.
         """
         at_once = True
-        while reason := self._in_the_way():
+        while reason := self._service.in_progress():
             at_once = False
             self.wait(reason)
         return at_once
@@ -142,11 +141,3 @@ class Turn:
             self._told, self._told_at = reason, now
             self._say(f"{self._wanted} has to wait: {reason}.")
         threading.Event().wait(self._pause)  # nothing on the server signals the end
-
-    def _in_the_way(self) -> str:
-        """Name a run in progress on any agent; a live status does not say who started it."""
-        for agent in self._service.agents()["name"]:
-            run = self._service.last_run(str(agent))
-            if run.status in LIVE_STATUSES:
-                return f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
-        return ""

@@ -22,7 +22,6 @@ from kit.journal import Journal
 from kit.mim import SynchronizationService
 from kit.plan import Plan, Step
 from kit.progress import Progress, quiet
-from kit.runs import LIVE_STATUSES
 from kit.sharepoint import SharePoint
 from kit.shell import CommandShell
 from kit.store import Link, PhotoStore, Reading
@@ -80,13 +79,10 @@ class Verifications:
         return checks[step.name](step)
 
     def _quiet(self, _: Step) -> Facts:
-        for agent in map(str, self.service.agents()["name"]):
-            run = self.service.last_run(agent)
-            if run.status in LIVE_STATUSES:
-                what = f"run {run.run_number} of '{agent}' ({run.profile}) is in progress"
-                raise SafetyError(
-                    what, "a schedule or another person started it", "freeze all schedules, wait for its end"
-                )
+        if what := self.service.in_progress():
+            raise SafetyError(
+                what, "a schedule or another person started it", "freeze all schedules, wait for its end"
+            )
         waiting = self.service.counters(self.case.mim.directory_agent)
         pending = {
             name: number for name, number in waiting.items() if name.startswith("NumExport") and number
