@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "whether a case's systems can be reached, signed in to and read; one line per check",
     "run": "the notebooks, in order, on the farm that a case file names",
     "writeup": "one shareable HTML file from a case folder",
+    "bench": "what the kit measures about itself, beside a peer where there is one",
 }
 """The commands and what each one does, in the order in which they are listed."""
 

@@ -2,8 +2,9 @@
 
 Bytes never survive the way from SharePoint to Active Directory unchanged: SharePoint re-encodes every
 upload to its thumbnail sizes. So equality is tried in tiers: same bytes, same decoded pixels, same picture to
-the eye. Company portraits share backdrop, pose and suit, which defeats 64-bit hashes; a 256-bit DCT hash
-together with the correlation of small grey images keeps them apart.
+the eye. Company portraits share backdrop, pose and suit, which defeats every number about whole pictures: a
+256-bit DCT hash and a correlation are given with each verdict, but what decides is how alike the two are in
+their least alike place, after one was laid over the other in case it was cut (`kit.alignment`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dataclasses import dataclass, field
 import imagehash
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from PIL import Image
 
-from kit.decoder import MAX_PIXELS, decode, name_what_it_is
+from kit import alignment
+from kit.alignment import Alignment
+from kit.decoder import MAX_PIXELS, name_what_it_is, read
+from kit.placeholders import hash_distance, why_placeholder
 from kit.store import Link, PhotoStore, Reading
 
 __all__ = [
@@ -33,22 +36,21 @@ __all__ = [
     "fingerprint_frame",
 ]
 
-SAME_DISTANCE = 20
-"""Most bits of 256 that re-encoding the same picture changes."""
-SAME_CORRELATION = 0.985
-DIFFERENT_DISTANCE = 40
-"""Fewest bits of 256 from which two pictures are certainly different ones."""
-DIFFERENT_CORRELATION = 0.95
-FLAT_DEVIATION = 5.0
-"""Standard deviation of grey levels under which a picture shows nothing."""
+SAME_LIKENESS = 0.86
+"""Correlation that two codings of one picture reach in every place; ``kit bench comparison`` measures it."""
+SAME_CORRELATION = 0.987
+"""Correlation that two codings of one picture reach as a whole, once one is laid over the other."""
+DIFFERENT_LIKENESS = 0.73
+"""Correlation that two pictures fall under somewhere; between the two numbers, a person has to look."""
+SAME_MIDDLE = 0.86
+"""Correlation in every place of the middle from which two pictures that differ at an edge may be the same."""
 
 HASH_SIZE = 16
-GREY_SIZE = 32
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All that comparing needs to know of one photo; picklable, about 1.5 kB.
+    """All that comparing needs to know of one photo; picklable, about 5 kB.
 
     Parameters
     ----------
@@ -69,7 +71,9 @@ class Fingerprint:
     pixels_sha256 : str
         Of the decoded, upright RGB pixels; empty if unreadable.
     grey : bytes
-        32 x 32 grey image, row by row; empty if unreadable.
+        64 x 64 grey image, row by row; empty if unreadable.
+    animated : bool
+        Whether the file has more frames; the first one is what was read.
     """
 
     sha256: str
@@ -82,6 +86,7 @@ class Fingerprint:
     hash: str = ""
     pixels_sha256: str = field(default="", repr=False)
     grey: bytes = field(default=b"", repr=False)
+    animated: bool = False
 
     @property
     def description(self) -> str:
@@ -89,6 +94,8 @@ class Fingerprint:
         text = f"{self.byte_count:,} bytes"
         if self.format:
             text = f"{self.format} {self.width}x{self.height}, {text}"
+        if self.animated:
+            text += ", the first of several frames"
         return f"{text}: {self.reason}" if self.reason else text
 
 
@@ -104,15 +111,23 @@ class Comparison:
     distance : int or None
         Bits of 256 in which the DCT hashes differ, 0 to 256; None if a photo is unreadable.
     correlation : float or None
-        Correlation of the 32 x 32 grey images, -1 to 1; None if a photo is unreadable or flat.
+        Correlation of the whole pictures, small and grey, -1 to 1; None if a photo is unreadable or flat.
     detail : str
-        Both photos' formats, sizes and byte counts, and whatever explains the verdict.
+        Both photos' formats, sizes and byte counts, what was cut off or added, whatever explains the verdict.
+    likeness : float or None
+        What decides: the correlation of the least alike place, -1 to 1, once one picture is laid over the
+        other. None if the pixels were not compared.
+    core_likeness : float or None
+        The same in the picture's middle, where a badge or a banner does not lie: if it is high, pictures that
+        differ at an edge are ``uncertain``.
     """
 
     verdict: str
     distance: int | None
     correlation: float | None
     detail: str
+    likeness: float | None = None
+    core_likeness: float | None = None
 
 
 def compare(first: bytes, second: bytes, *, known_placeholders: Collection[str] = ()) -> Comparison:
@@ -157,19 +172,21 @@ def compare_fingerprints(first: Fingerprint, second: Fingerprint) -> Comparison:
     Comparison
         Verdict, distance and correlation do not depend on the order; the detail names first and second.
     """
-    distance = _distance(first.hash, second.hash) if first.hash and second.hash else None
-    correlation = _correlation(first.grey, second.grey) if first.grey and second.grey else None
+    both = bool(first.hash and second.hash)
+    distance = hash_distance(first.hash, second.hash) if both else None
+    correlation = _correlation(first, second)
     detail = f"first: {first.description}; second: {second.description}"
     for kind in ("unreadable", "placeholder"):
         sides = [side for side, photo in (("first", first), ("second", second)) if photo.kind == kind]
         if sides:
             return Comparison(kind, distance, correlation, f"{' and '.join(sides)} {kind}; {detail}")
     if first.sha256 == second.sha256:
-        return Comparison("same_bytes", 0, 1.0, detail)
+        return Comparison("same_bytes", 0, 1.0, detail, 1.0, 1.0)
     if first.pixels_sha256 == second.pixels_sha256:
-        return Comparison("same_pixels", 0, 1.0, f"only metadata or encoding differ; {detail}")
-    verdict = _perceptual_verdict(distance, correlation)
-    return Comparison(verdict, distance, correlation, detail + _crop_note(first, second))
+        return Comparison("same_pixels", 0, 1.0, f"only metadata or encoding differ; {detail}", 1.0, 1.0)
+    verdict, found = _perceptual(first, second)
+    detail = f"{detail}; {_told(verdict, found, first, second)}"
+    return Comparison(verdict, distance, correlation, detail, found.least, found.core)
 
 
 def fingerprint(
@@ -177,8 +194,8 @@ def fingerprint(
 ) -> Fingerprint:
     """Decode one photo and reduce it to what comparing needs. A pure function; raises nothing.
 
-    Placeholders are recognised as flat pictures, as known ones, and by `_looks_like_a_silhouette`, which is
-    unproven against a real farm's art: pass ``known_placeholders`` where the farm's own are at hand.
+    Placeholders are recognised as flat pictures, as known ones, and by being drawn like a silhouette, which
+    is unproven against a real farm's art: pass ``known_placeholders`` where the farm's own are at hand.
 
     Parameters
     ----------
@@ -200,24 +217,26 @@ def fingerprint(
     """
     sha256 = hashlib.sha256(photo).hexdigest()
     try:
-        image_format, image = decode(photo, max_pixels)
+        picture = read(photo, max_pixels)
     except Exception as error:  # decoders meet hostile bytes: whatever they raise is the finding
         reason = name_what_it_is(photo) or f"cannot be decoded ({str(error) or type(error).__name__})"
         return Fingerprint(sha256, len(photo), reason=reason)
+    image = picture.image
     grey_image = image.convert("L")
-    grey = np.asarray(grey_image.resize((GREY_SIZE, GREY_SIZE), Image.Resampling.LANCZOS))
+    grey = np.asarray(grey_image.resize((alignment.SIDE, alignment.SIDE), Image.Resampling.LANCZOS))
     bits = str(imagehash.phash(grey_image, hash_size=HASH_SIZE))
-    reason = _why_placeholder(image, grey, bits, known_placeholders)
+    reason = why_placeholder(image, grey, bits, known_placeholders)
     return Fingerprint(
         sha256,
         len(photo),
-        image_format,
+        picture.format,
         *image.size,
         kind="placeholder" if reason else "image",
         reason=reason,
         hash=bits,
         pixels_sha256=hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest(),
         grey=grey.tobytes(),
+        animated=picture.animated,
     )
 
 
@@ -255,59 +274,54 @@ def fingerprint_frame(fingerprints: Iterable[Fingerprint]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
-def _why_placeholder(
-    image: Image.Image, grey: NDArray[np.uint8], bits: str, known_placeholders: Collection[str]
-) -> str:
-    """Why the picture stands for "no photo"; empty if it does not."""
-    if float(grey.std()) < FLAT_DEVIATION:
-        return "flat, shows nothing"
-    if any(_distance(bits, known) <= SAME_DISTANCE for known in known_placeholders):
-        return "a known placeholder"
-    return "looks like a silhouette" if _looks_like_a_silhouette(image) else ""
+def _grey(photo: Fingerprint) -> alignment.Grey:
+    pixels = np.frombuffer(photo.grey, dtype=np.uint8)
+    return pixels.reshape(alignment.SIDE, alignment.SIDE).astype(np.float32)
 
 
-def _looks_like_a_silhouette(image: Image.Image) -> bool:
-    """Tell drawn grey silhouettes, such as SharePoint's PersonPlaceholder art, from photographs.
-
-    [unproven] A heuristic, not checked against a real farm's art: the picture has no colour, at most three
-    tones make up nearly all of it, and most of it is flat. A black-and-white photograph has many tones.
-    """
-    small = np.asarray(image.resize((64, 64), Image.Resampling.BOX), dtype=np.int16)
-    if float(np.quantile(np.ptp(small, axis=2), 0.98)) > 24:
-        return False
-    grey = small.mean(axis=2)
-    flat = (abs(np.diff(grey, axis=0))[:, 1:] < 6) & (abs(np.diff(grey, axis=1))[1:] < 6)
-    left = np.bincount(grey.round().astype(np.int64).ravel(), minlength=256)
-    for _ in range(3):
-        tone = int(np.convolve(left, np.ones(13), mode="same").argmax())
-        left[max(tone - 6, 0) : tone + 7] = 0
-    return float(flat.mean()) > 0.72 and int(left.sum()) < 0.12 * grey.size
+def _correlation(first: Fingerprint, second: Fingerprint) -> float | None:
+    """Correlate two whole pictures; None if one of them is missing or has one level only."""
+    if not first.grey or not second.grey or min(len(set(first.grey)), len(set(second.grey))) == 1:
+        return None
+    return alignment.in_place(_grey(first), _grey(second)).correlation
 
 
-def _distance(first: str, second: str) -> int:
-    return (int(first, 16) ^ int(second, 16)).bit_count()
+def _perceptual(first: Fingerprint, second: Fingerprint) -> tuple[str, Alignment]:
+    """Return verdict and alignment of two pictures: as they lie, then with one laid over the other."""
+    a, b = _grey(first), _grey(second)
+    in_place = alignment.in_place(a, b)
+    if _verdict(in_place) == "same_picture":
+        return "same_picture", in_place
+    turned = first.grey > second.grey  # the search has a direction, the verdict has none
+    aligned = alignment.align(b, a) if turned else alignment.align(a, b)
+    fits = [in_place, *(fit.turned() if turned else fit for fit in aligned)]
+    order = ("different", "uncertain", "same_picture")
+    best = max(fits, key=lambda fit: (order.index(_verdict(fit)), fit.least + fit.core))
+    return _verdict(best), best
 
 
-def _correlation(first: bytes, second: bytes) -> float | None:
-    a, b = (np.frombuffer(grey, dtype=np.uint8).astype(np.float64) for grey in (first, second))
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale else None
-
-
-def _perceptual_verdict(distance: int | None, correlation: float | None) -> str:
-    if distance is None or correlation is None:
-        return "uncertain"
-    if distance >= DIFFERENT_DISTANCE or correlation < DIFFERENT_CORRELATION:
-        return "different"
-    if distance <= SAME_DISTANCE and correlation >= SAME_CORRELATION:
+def _verdict(found: Alignment) -> str:
+    if found.least >= SAME_LIKENESS and found.correlation >= SAME_CORRELATION:
         return "same_picture"
-    return "uncertain"
+    differs = found.least < DIFFERENT_LIKENESS and found.core < SAME_MIDDLE
+    return "different" if differs else "uncertain"
 
 
-def _crop_note(first: Fingerprint, second: Fingerprint) -> str:
-    """Say so if the proportions changed: no global hash survives cropping."""
+def _told(verdict: str, found: Alignment, first: Fingerprint, second: Fingerprint) -> str:
+    """Say what was cut off or added, and how alike the two are; empty parts are left out."""
+    likeness = f"least alike place {found.least:.2f}, in the middle {found.core:.2f}"
+    if verdict == "different":
+        return "; ".join([likeness, *_proportions(first, second)])
+    framing = alignment.describe(found, _grey(first), _grey(second))
+    parts = [likeness, *framing]
+    if verdict == "uncertain" and found.least < DIFFERENT_LIKENESS:
+        parts.append("the middle agrees, something near an edge does not")
+    return "; ".join(parts)
+
+
+def _proportions(first: Fingerprint, second: Fingerprint) -> list[str]:
+    """Say so if the proportions changed: a cut larger than what is searched for leaves that trace."""
     ratios = (first.width / first.height, second.width / second.height)
     if abs(ratios[0] / ratios[1] - 1) < 0.05:
-        return ""
-    return f"; proportions differ ({ratios[0]:.2f} against {ratios[1]:.2f}), one may be cropped"
+        return []
+    return [f"proportions differ ({ratios[0]:.2f} against {ratios[1]:.2f}), one may be cropped"]

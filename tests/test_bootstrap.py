@@ -215,7 +215,7 @@ def test_help_lists_every_command_before_any_set_up(copy: Copy, arguments: tuple
     done = copy.run(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert listed == ["demo", "test", "lab", "doctor", "run", "writeup"]
+    assert listed == ["demo", "test", "lab", "doctor", "run", "writeup", "bench"]
     assert not copy.environment.exists()
 
 

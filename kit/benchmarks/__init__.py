@@ -1,0 +1,1 @@
+"""What the kit measures about itself, one module per benchmark; `kit.bench` has the list."""
