@@ -136,6 +136,17 @@ def without_cache_buster(url: str) -> str:
     return f"{path}{mark}{kept}" if kept else path
 
 
+def with_cache_buster(url: str, number: int) -> str:
+    """Return an address that no cache has an answer for, as long as the number is new.
+
+    Examples
+    --------
+    >>> with_cache_buster("https://my/User%20Photos/anna_MThumb.jpg", 63850000000)
+    'https://my/User%20Photos/anna_MThumb.jpg?t=63850000000'
+    """
+    return f"{url}{'&' if '?' in url else '?'}t={number}"
+
+
 def sized(url: str, size: str) -> str:
     """Return the address of the same picture in another size: the product, too, replaces the file's suffix.
 
@@ -219,7 +230,29 @@ def origins(urls: Iterable[str]) -> Counter[Place]:
     2 https://my /User Photos/Profilbilder thumbnail
     1   unusable
     """
-    return Counter(_place(url) for url in urls if url.strip())
+    return Counter(place(url) for url in urls if url.strip())
+
+
+def place(url: str) -> Place:
+    """Take the address of a picture apart.
+
+    Examples
+    --------
+    >>> place("https://my/my/User%20Photos/Profilbilder/C_anna_MThumb.jpg")
+    Place(origin='https://my', folder='/my/User Photos/Profilbilder', form='thumbnail')
+    """
+    relative_to = "http://relative/"
+    try:
+        address = of_picture(url, relative_to)
+    except NotFoundError:
+        return Place("", "", "unusable")
+    own = urlsplit(url.strip())
+    form = "thumbnail" if _THUMBNAIL.search(address) else "imported" if is_imported(address) else "other"
+    return Place(
+        origin(address) if own.netloc else "",
+        folder(address),
+        "placeholder" if is_placeholder_address(address) else form,
+    )
 
 
 def shown(url: str) -> str:
@@ -267,18 +300,3 @@ def _encoded(text: str) -> str:
 def _unusable(url: str, cause: str) -> NotFoundError:
     what = f"address {shown(url)!r} cannot be asked"
     return NotFoundError(what, cause, "correct the profile's PictureURL")
-
-
-def _place(url: str) -> Place:
-    relative_to = "http://relative/"
-    try:
-        address = of_picture(url, relative_to)
-    except NotFoundError:
-        return Place("", "", "unusable")
-    own = urlsplit(url.strip())
-    form = "thumbnail" if _THUMBNAIL.search(address) else "imported" if is_imported(address) else "other"
-    return Place(
-        origin(address) if own.netloc else "",
-        folder(address),
-        "placeholder" if is_placeholder_address(address) else form,
-    )

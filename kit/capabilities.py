@@ -127,13 +127,13 @@ def probe(web: WebSession, stranger: WebSession) -> Capabilities:
         "change_log": _attempt(ChangeLog(client).current_token),
         "people_manager": _attempt(lambda: rest.read(web, f"{rest.PEOPLE_MANAGER}/GetMyProperties")),
         "people_search": _attempt(lambda: next(search.people(web, page_size=1), None)),
-        "picture_user_editable": _attempt(lambda: _editable(client)),
+        "picture_user_editable": _attempt(lambda: picture_editable(client)),
         "service_description": _attempt(lambda: web.expect("GET", f"_vti_bin/{SERVICE}.asmx?wsdl")),
     }
     return Capabilities(
         version=version,
         product=product(version),
-        my_site_host=_my_site_host(web, sample[0].account_name if sample else ""),
+        my_site_host=my_site_host(web, sample[0].account_name if sample else ""),
         zone=zone,
         offers=MappingProxyType(offers),
     )
@@ -155,8 +155,14 @@ def _first(client: soap.Client) -> list[Profile]:
     return [found for found in [next(walk(client), None)] if isinstance(found, Profile)]
 
 
-def _editable(client: soap.Client) -> bool:
-    """Say whether people may set their own ``PictureURL``."""
+def picture_editable(client: soap.Client) -> bool:
+    """Say whether people may set their own ``PictureURL``, as the schema's ``IsUserEditable`` has it.
+
+    Raises
+    ------
+    SourceError
+        The schema cannot be read, or has no such property.
+    """
     for described in client.result(SERVICE, "GetUserProfileSchema").iterfind("{*}PropertyInfo"):
         if described.findtext("{*}Name") == "PictureURL":
             return described.findtext("{*}IsUserEditable") == "true"
@@ -164,8 +170,11 @@ def _editable(client: soap.Client) -> bool:
     raise ProtocolError(what, "the service described others", "look at the service application's properties")
 
 
-def _my_site_host(web: WebSession, somebody: str) -> str:
-    """Return ``PersonalSiteHostUrl`` of the caller, or of somebody else where the caller has no profile."""
+def my_site_host(web: WebSession, somebody: str) -> str:
+    """Return ``PersonalSiteHostUrl`` of the caller, or of somebody else where the caller has no profile.
+
+    Empty where neither tells.
+    """
     functions = ["GetMyProperties"]
     if somebody:
         functions.append(f"GetPropertiesFor(accountName=@v)?@v={rest.literal(claim(somebody))}")

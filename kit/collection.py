@@ -38,6 +38,9 @@ class Photos:
         None: no photo there.
     error_kind, error : str
         What kept one of them from being read; empty if nothing did.
+    picture_kind : str
+        What SharePoint answered with, a key of `kit.pictures.KINDS`: of the picture that is held where it is
+        still the one. Empty where nothing was asked.
     """
 
     person: str
@@ -46,6 +49,7 @@ class Photos:
     sharepoint: bytes | None = field(default=None, repr=False)
     error_kind: str = ""
     error: str = ""
+    picture_kind: str = ""
 
 
 class Collection:
@@ -141,7 +145,8 @@ class Collection:
         matched = is_matched(row)
         if matched is None and not kind:
             kind, error = "Unreachable", row["partial"]
-        return Photos(row["person"], matched, held.get(row["person"]), content, kind, error)
+        asked = _kind(picture) if row["picture_url"].strip() else ""
+        return Photos(row["person"], matched, held.get(row["person"]), content, kind, error, asked)
 
     def _unread(self, row: Row, held: Mapping[str, bytes | None]) -> tuple[str, str] | None:
         """Say why a photo could not be read from the directory."""
@@ -165,6 +170,11 @@ class Collection:
         if not picture.error_kind:
             readings.append(Reading(person, SHAREPOINT, content, now, picture.version.text))
         store.record(readings)
+
+
+def _kind(picture: Picture) -> str:
+    """Return what SharePoint has; a version is only ever held of a picture."""
+    return "image" if picture.kind == "not_modified" else picture.kind
 
 
 def is_matched(row: Row) -> bool | None:

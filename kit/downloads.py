@@ -61,7 +61,9 @@ class Client:
         self._limit = limit
         self._hosts = Hosts(web.is_own, now)
 
-    def picture(self, url: str, *, size: str = "", known: Version | None = None) -> Picture:
+    def picture(
+        self, url: str, *, size: str = "", known: Version | None = None, fresh: bool = False
+    ) -> Picture:
         """Fetch a picture and judge what came; see `kit.sharepoint.SharePoint.picture`."""
         if not url.strip():
             return Picture("missing", "The profile has no picture address.", "")
@@ -70,6 +72,8 @@ class Client:
         except NotFoundError as error:
             return Picture("unusable_address", str(error), addresses.shown(url))
         address = addresses.without_cache_buster(named)
+        if fresh:
+            address = addresses.with_cache_buster(address, time.time_ns())
         picture = self._judged(address, known or UNVERSIONED)
         if picture.kind == "truncated" and picture.content is None:
             # A connection that was lost does this, too, but hardly twice.

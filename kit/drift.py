@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -175,7 +175,8 @@ def judge(photos: list[Photos]) -> tuple[list[dict[str, Any]], dict[str, Fingerp
     rows, seen = [], {}
     for one in photos:
         prints = {side: fingerprint(photo) for side, photo in _sides(one)}
-        seen.update({print_.sha256: print_ for print_ in prints.values()})
+        # What aligning needs is done with: a frame of everybody's pictures is not to be held in memory.
+        seen.update({print_.sha256: replace(print_, grey=b"") for print_ in prints.values()})
         rows.append(_row(one, prints.get(DIRECTORY), prints.get(SHAREPOINT)))
     return rows, seen
 
@@ -195,14 +196,24 @@ def _row(photos: Photos, directory: Fingerprint | None, sharepoint: Fingerprint 
         "comparison": comparison.verdict if comparison else "",
         "distance": comparison.distance if comparison else None,
         "correlation": comparison.correlation if comparison else None,
+        "likeness": comparison.likeness if comparison else None,
+        "core_likeness": comparison.core_likeness if comparison else None,
         "detail": comparison.detail if comparison else _alone(directory or sharepoint),
         "directory_sha256": directory.sha256 if directory else "",
         "sharepoint_sha256": sharepoint.sha256 if sharepoint else "",
         "directory_bytes": directory.byte_count if directory else None,
         "sharepoint_bytes": sharepoint.byte_count if sharepoint else None,
+        "directory_photo_side": _side(directory),
+        "sharepoint_photo_side": _side(sharepoint),
         "error_kind": photos.error_kind,
         "error": photos.error,
+        "picture_kind": photos.picture_kind,
     }
+
+
+def _side(photo: Fingerprint | None) -> int | None:
+    """Return the longest side of a photo in pixels; None without an image."""
+    return max(photo.width, photo.height) or None if photo else None
 
 
 def _alone(only: Fingerprint | None) -> str:

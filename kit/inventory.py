@@ -263,6 +263,8 @@ def _profile(profile: Profile | UnreadableProfile) -> dict[str, Any]:
         "picture_url": profile.picture_url,
         "picture_timestamp": profile.picture_timestamp,
         "placeholder_state": profile.placeholder_state,
+        "exchange_sync_state": profile.exchange_sync_state,
+        "work_email": profile.work_email,
     }
 
 

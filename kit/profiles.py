@@ -124,8 +124,12 @@ class Profile:
     @property
     def placeholder_state(self) -> int | None:
         """``SPS-PicturePlaceholderState``: 0 a real picture, 1 none yet (unproven for 2016)."""
-        state = self.properties.get("SPS-PicturePlaceholderState", "")
-        return int(state) if state.isdecimal() else None
+        return self._state("SPS-PicturePlaceholderState")
+
+    @property
+    def exchange_sync_state(self) -> int | None:
+        """``SPS-PictureExchangeSyncState``: 1 where Exchange owns the picture, else 0 (unproven for 2016)."""
+        return self._state("SPS-PictureExchangeSyncState")
 
     @property
     def display_name(self) -> str:
@@ -151,6 +155,11 @@ class Profile:
     def work_email(self) -> str:
         """``WorkEmail``."""
         return self.properties.get("WorkEmail", "")
+
+    def _state(self, name: str) -> int | None:
+        """Return a property that is a small number; None where it is empty or none."""
+        state = self.properties.get(name, "")
+        return int(state) if state.isdecimal() else None
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from xml.etree.ElementTree import Element
 import requests
 from requests.adapters import BaseAdapter
 
-from kit import capabilities, downloads, profiles, rest, search, soap
+from kit import capabilities, copies, downloads, profiles, rest, search, soap
 from kit.capabilities import Capabilities
 from kit.changes import Change, ChangeLog, Changes, Gap
+from kit.copies import SiteCopy
 from kit.endpoint import Endpoint
 from kit.errors import ProtocolError
 from kit.manners import Manners
@@ -176,6 +177,24 @@ class SharePoint:
         """
         return search.people(self._web, words)
 
+    def site_copies(self) -> Iterator[SiteCopy]:
+        """Ask the site for its own copies of people's picture addresses; see `kit.copies`."""
+        return copies.copies(self._web)
+
+    def my_site_host(self, somebody: str = "") -> str:
+        """Return the address of the My Site host as profiles name it; empty where they do not.
+
+        Parameters
+        ----------
+        somebody : str
+            An account with a profile, asked about where this account has none.
+        """
+        return capabilities.my_site_host(self._web, somebody)
+
+    def picture_editable(self) -> bool:
+        """Say whether people may set their own picture; see `kit.capabilities.picture_editable`."""
+        return capabilities.picture_editable(self._soap)
+
     def capabilities(self) -> Capabilities:
         """Ask for the server's version, its zone and what it offers this account; see `kit.capabilities`."""
         with self._session(replace(self._endpoint, username="", password="", auth="none")) as stranger:
@@ -206,7 +225,9 @@ class SharePoint:
         """
         return self._changes.since(token)
 
-    def picture(self, url: str, *, size: str = "", known: Version | None = None) -> Picture:
+    def picture(
+        self, url: str, *, size: str = "", known: Version | None = None, fresh: bool = False
+    ) -> Picture:
         """Fetch a picture and judge what came; one person's trouble is a value, not an exception.
 
         Parameters
@@ -218,6 +239,8 @@ class SharePoint:
             one, which is what the synchronization service downloads.
         known : Version or None
             Version already held: an unchanged file then gives ``not_modified`` and no bytes.
+        fresh : bool
+            Ask past every cache, with a query that none of them has seen.
 
         Raises
         ------
@@ -231,7 +254,7 @@ class SharePoint:
         ParameterError
             There is no such size.
         """
-        return self._pictures.picture(url, size=size, known=known)
+        return self._pictures.picture(url, size=size, known=known, fresh=fresh)
 
     def call(self, service: str, operation: str, body: str) -> Element:
         """Make one SOAP call.

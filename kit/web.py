@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection
+from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
@@ -83,7 +84,9 @@ class WebSession:
         self._timeout = endpoint.timeout
         self.deadline = bodies.deadline(endpoint.timeout)
         self._verify = endpoint.verify_tls
-        self._context = tls.context(endpoint)
+        self._endpoint = endpoint
+        if ca_file or not endpoint.verify_tls:
+            self._context  # noqa: B018 - a file that is none is refused now, not at the first request
         self._pace = Pace(manners, wait)
         self._use_proxy = use_proxy
         self._transport = transport
@@ -136,7 +139,7 @@ class WebSession:
         }
 
         def attempt() -> requests.Response:
-            response = self._session().request(method, url, auth=self._auth_for(url), stream=True, **sent)
+            response = self._session(url).request(method, url, auth=self._auth_for(url), stream=True, **sent)
             if not streamed:
                 _load(response, sent["timeout"], repeatable=repeatable)
             return response
@@ -179,8 +182,13 @@ class WebSession:
         in_the_clear = not url.lower().startswith("https:") and isinstance(self._auth, (BasicAuth, FormsAuth))
         return self._auth if self._sites.trusts(url) and not in_the_clear else None
 
-    def _session(self) -> requests.Session:
-        """Return this thread's session."""
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """What HTTPS trusts; reading the system's authorities takes 40 ms, which plain HTTP need not."""
+        return tls.context(self._endpoint)
+
+    def _session(self, url: str) -> requests.Session:
+        """Return this thread's session, ready for an address."""
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
             session = self._threads.session = requests.Session()
@@ -191,9 +199,12 @@ class WebSession:
             if not isinstance(self._auth, FormsAuth):
                 # Where a zone has forms sign-in too, this asks for the Windows challenge, not a login page.
                 session.headers["X-FORMS_BASED_AUTH_ACCEPTED"] = "f"
-            session.mount("https://", self._transport or _Adapter(self._context))
             if self._transport:
+                session.mount("https://", self._transport)
                 session.mount("http://", self._transport)
+        is_https = url.lower().startswith("https:")
+        if is_https and not (self._transport or isinstance(session.get_adapter(url), _Adapter)):
+            session.mount("https://", _Adapter(self._context))
         return session
 
     def __enter__(self) -> WebSession:

@@ -92,6 +92,15 @@ def test_an_unchanged_picture_costs_an_answer_without_a_body(directory, sharepoi
     assert again["sharepoint_sha256"].tolist() == first["sharepoint_sha256"].tolist()
 
 
+def test_a_picture_is_of_the_same_kind_whether_fetched_or_held(company, directory, sharepoint, store):
+    company.sharepoint.store.delete_file("CONTOSO\\staff01", "M")
+    kinds = [
+        measured(directory, sharepoint, store).set_index("account")["picture_kind"].head(5).tolist()
+        for _ in range(2)
+    ]
+    assert kinds == [["image", "missing", "image", "image", ""]] * 2
+
+
 def test_a_changed_picture_is_fetched(company, directory, sharepoint, store, pictures_asked):
     first = measured(directory, sharepoint, store)
     company.sharepoint.store.upload("CONTOSO\\staff00", portraits.portrait(50))

@@ -63,6 +63,16 @@ def test_every_verdict_is_one_of_the_vocabulary():
     assert {one["verdict"] for one in judge(everyone)[0]} <= set(VERDICTS)
 
 
+def test_the_longest_sides_are_told_in_pixels():
+    found = row(small(ANNA, 48), small(BERTA, 72))
+    assert (found["directory_photo_side"], found["sharepoint_photo_side"]) == (48, 72)
+
+
+def test_what_is_no_image_has_no_side():
+    found = row(portraits.login_page(), None)
+    assert (found["directory_photo_side"], found["sharepoint_photo_side"]) == (None, None)
+
+
 def test_photos_are_known_by_their_hash():
     rows, seen = judge([Photos("anna", True, ANNA, BERTA), Photos("carl", True, ANNA, None)])
     assert set(seen) == {rows[0]["directory_sha256"], rows[0]["sharepoint_sha256"]}

@@ -45,6 +45,11 @@ def test_somebody_in_sharepoint_only_is_known_by_the_account():
     )
 
 
+def test_who_owns_the_picture_and_the_work_address_are_told():
+    found = row([user("anna")], [profile("anna", exchange_sync_state=1, work_email="anna@contoso.example")])
+    assert (found["exchange_sync_state"], found["work_email"]) == (1, "anna@contoso.example")
+
+
 def test_somebody_in_the_directory_only_has_no_profile():
     found = row([user("carl")], [])
     assert (found["in_sharepoint"], found["profile_account"]) == (False, "")

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from kit import schema
-from kit.schema import EXPORTS, INVENTORY, PEOPLE, PLAN, VERDICTS, conform
+from kit.schema import EXPORTS, INVENTORY, LOOKS, PEOPLE, PLAN, TRACE, VERDICTS, conform
 
-SCHEMAS = [INVENTORY, PEOPLE, PLAN, EXPORTS]
+SCHEMAS = [INVENTORY, PEOPLE, TRACE, LOOKS, PLAN, EXPORTS]
 
 
 @pytest.mark.parametrize("columns", SCHEMAS)

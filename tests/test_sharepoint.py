@@ -110,7 +110,7 @@ def test_the_picture_properties_of_a_profile(client, farm):
     found = client.profile(ANNA)
     assert found.picture_url == f"{farm.url}/User%20Photos/Profile%20Pictures/CONTOSO_anna_MThumb.jpg"
     assert abs(found.picture_timestamp - farm.clock.now()) < timedelta(seconds=30)
-    assert found.placeholder_state == 0
+    assert (found.placeholder_state, found.exchange_sync_state) == (0, 0)
 
 
 def test_a_profile_without_a_picture(client):
@@ -146,6 +146,21 @@ def test_others_may_not_write(farm, operation):
         pytest.raises(RightsError, match="Manage Profiles"),
     ):
         client.call("UserProfileService", operation, NEW_PHONE.format(BERIT))
+
+
+def test_a_user_modifies_the_own_phone_number(farm):
+    with SharePoint(Endpoint(farm.url, ANNA, PASSWORD)) as as_anna:
+        as_anna.call("UserProfileService", "ModifyUserPropertyByAccountName", NEW_PHONE.format(ANNA))
+    assert farm.store.get(ANNA).properties["WorkPhone"] == "2"
+
+
+def test_a_user_may_not_modify_what_is_not_to_be_edited(farm):
+    farm.variant = Variant(phone_user_editable=False)
+    with (
+        SharePoint(Endpoint(farm.url, ANNA, PASSWORD)) as as_anna,
+        pytest.raises(RightsError, match="Manage Profiles"),
+    ):
+        as_anna.call("UserProfileService", "ModifyUserPropertyByAccountName", NEW_PHONE.format(ANNA))
 
 
 def test_a_user_uploads_a_picture_and_only_the_address_stays(client, farm):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from kit.lab.ntlm import NTLMHandler
 from kit.lab.picture_library import Delivery, PictureFile
 from kit.lab.portraits import login_page
+from kit.profiles import normalise_account
 
 if TYPE_CHECKING:
     from kit.lab.sharepoint import SharePointServer
@@ -45,7 +47,13 @@ class LibraryHandler(NTLMHandler):
         elif not self.server.store.may_read(path, self.user):
             self.answer(HTTPStatus.FORBIDDEN, b"403 FORBIDDEN")
         else:
-            self._deliver(file, path, self.server.store.picture_library.delivery(path))
+            library = self.server.store.picture_library
+            delivery = library.delivery(path, normalise_account(self.user))
+            if delivery is Delivery.OUTDATED:
+                delivery = Delivery.WHOLE
+                if "t" not in parse_qs(urlsplit(self.path).query):
+                    file = _earlier(file, library.outdated(path))
+            self._deliver(file, path, delivery)
 
     def _deliver(self, file: PictureFile, path: str, delivery: Delivery) -> None:
         """Answer for a file that the account may read."""
@@ -58,6 +66,8 @@ class LibraryHandler(NTLMHandler):
             self._refuse(path)
         elif delivery is Delivery.SIGN_IN_PAGE:
             self.answer(HTTPStatus.OK, login_page())
+        elif delivery is Delivery.BUSY:
+            self.answer(HTTPStatus.SERVICE_UNAVAILABLE, b"The server is busy.")
         elif delivery is Delivery.CUT:
             self._cut(file, headers)
         elif delivery is Delivery.ENDLESS:
@@ -124,3 +134,9 @@ class LibraryHandler(NTLMHandler):
         if delivery is Delivery.WITHOUT_ETAG:
             del headers["ETag"]
         return headers
+
+
+def _earlier(file: PictureFile, content: bytes) -> PictureFile:
+    """Return the file as a cache has it: with other bytes, and so with a version of its own."""
+    guid = uuid.uuid5(file.guid, content.hex())
+    return replace(file, content=content, guid=guid, modified=file.modified - timedelta(days=1))

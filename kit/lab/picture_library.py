@@ -43,6 +43,10 @@ class Delivery(Enum):
     """As a proxy that removes the header sends it."""
     CACHED = auto()
     """From a BLOB cache, whose ETags are those of one web front end (unproven)."""
+    BUSY = auto()
+    """503, as a request that is throttled gets it."""
+    OUTDATED = auto()
+    """From a cache that still has an earlier file, unless the query names a moment, ``?t=``."""
 
 
 def renditions(photo: bytes, sizes: Mapping[str, int] = SIZES) -> dict[str, bytes]:
@@ -120,6 +124,8 @@ class PictureLibrary:
         self._files: dict[str, PictureFile] = {}
         self._readers: dict[str, frozenset[str]] = {}
         self._deliveries: dict[str, tuple[Delivery, int | None]] = {}
+        self._spared: dict[str, frozenset[str]] = {}
+        self._outdated: dict[str, bytes] = {}
         self._created = 0
         self._lock = threading.Lock()
 
@@ -180,14 +186,33 @@ class PictureLibrary:
             readers = self._readers.get(path.lower())
         return readers is None or reader in readers
 
-    def deliver(self, path: str, delivery: Delivery, times: int | None = None) -> None:
-        """Answer the next so many requests for a file, or all, in a way of its own."""
+    def deliver(
+        self, path: str, delivery: Delivery, times: int | None = None, spared: Collection[str] = ()
+    ) -> None:
+        """Answer the next so many requests for a file, or all but those of some accounts, in its own way.
+
+        The accounts are in the one form that accounts are compared in.
+        """
         with self._lock:
             self._deliveries[path.lower()] = (delivery, times)
+            self._spared[path.lower()] = frozenset(spared)
 
-    def delivery(self, path: str) -> Delivery:
-        """Return how the request at hand is to be answered."""
+    def cache(self, path: str, content: bytes) -> None:
+        """Answer requests for a file with an earlier one; see `Delivery.OUTDATED`."""
         with self._lock:
+            self._outdated[path.lower()] = content
+        self.deliver(path, Delivery.OUTDATED)
+
+    def outdated(self, path: str) -> bytes:
+        """Return the earlier file that a cache has."""
+        with self._lock:
+            return self._outdated[path.lower()]
+
+    def delivery(self, path: str, reader: str = "") -> Delivery:
+        """Return how the request at hand, of an account, is to be answered."""
+        with self._lock:
+            if reader in self._spared.get(path.lower(), ()):
+                return Delivery.WHOLE
             delivery, times = self._deliveries.get(path.lower(), (Delivery.WHOLE, None))
             if times == 1:
                 del self._deliveries[path.lower()]

@@ -13,7 +13,7 @@ from kit.errors import NotFoundError, ProtocolError
 from kit.lab.changes import ChangeLog
 from kit.lab.clock import Clock
 from kit.lab.picture_library import SIZES, Delivery, PictureFile, PictureLibrary, renditions
-from kit.profiles import normalise_account, picture_seconds
+from kit.profiles import claim, normalise_account, picture_seconds
 
 _EMPTY_PROPERTIES = (
     "FirstName",
@@ -127,6 +127,22 @@ class ProfileStore:
             for name, value in changed.items():
                 self.log.append(before.account_name, "Modify", "SingleValueProperty", name, value)
 
+    def rewrite(self, account_name: str, properties: Mapping[str, str]) -> None:
+        """Set properties as a restored database has them: nothing is logged."""
+        with self._lock:
+            before = self.get(account_name)
+            after = MappingProxyType({**before.properties, **properties})
+            self._profiles[normalise_account(account_name)] = replace(before, properties=after)
+
+    def use_claim(self, account_name: str) -> None:
+        """Name an account by its claim from now on, as profiles do that were made in claims mode."""
+        with self._lock:
+            before = self.get(account_name)
+            name = claim(account_name)
+            after = MappingProxyType({**before.properties, "AccountName": name})
+            renamed = replace(before, account_name=name, properties=after)
+            self._profiles[normalise_account(account_name)] = renamed
+
     def delete(self, account_name: str) -> None:
         """Remove a profile and its pictures."""
         with self._lock:
@@ -189,7 +205,25 @@ class ProfileStore:
         with self._lock:
             self.picture_library.delete(self.picture_path(self.get(account_name).account_name, size))
 
-    def deliver(self, account_name: str, delivery: Delivery, times: int | None = None) -> None:
+    def delete_files(self, account_name: str) -> None:
+        """Delete all of a person's picture files behind the profile's back, which goes on naming them."""
+        with self._lock:
+            for path in self._paths(self.get(account_name)):
+                self.picture_library.delete(path)
+
+    def cache(self, account_name: str, content: bytes) -> None:
+        """Have the address of a person's picture answer with an earlier one; see `Delivery.OUTDATED`."""
+        with self._lock:
+            self.picture_library.cache(self.picture_path(self.get(account_name).account_name, "M"), content)
+
+    def deliver(
+        self,
+        account_name: str,
+        delivery: Delivery,
+        times: int | None = None,
+        *,
+        spared: Collection[str] = (),
+    ) -> None:
         """Have a person's picture files answered in a way of their own.
 
         Parameters
@@ -198,10 +232,13 @@ class ProfileStore:
         delivery : Delivery
         times : int or None
             For so many requests per file; None for all.
+        spared : Collection[str]
+            Accounts that get the files as they are.
         """
+        names = {normalise_account(name) for name in spared}
         with self._lock:
             for path in self._paths(self.get(account_name)):
-                self.picture_library.deliver(path, delivery, times)
+                self.picture_library.deliver(path, delivery, times, names)
 
     def forbid(self, account_name: str, allowed: Collection[str]) -> None:
         """Let only these accounts read a person's picture files."""

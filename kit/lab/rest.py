@@ -17,6 +17,7 @@ from kit.errors import KitError, NotFoundError
 from kit.lab.digests import LIFETIME, FormDigests
 from kit.lab.profiles import ProfileStore, StoredProfile
 from kit.lab.search import SearchIndex
+from kit.lab.user_information import Page, UserInformationList
 from kit.lab.variant import Variant
 from kit.profiles import claim
 
@@ -95,14 +96,23 @@ class RestInterface:
         The profiles.
     index : SearchIndex
         What people search finds.
+    users : UserInformationList
+        The site's copies.
     digests : FormDigests
         What signs a write.
     url : str
         Address of the web application.
     """
 
-    def __init__(self, store: ProfileStore, index: SearchIndex, digests: FormDigests, url: str) -> None:
-        self._store, self._index, self._digests, self._url = store, index, digests, url
+    def __init__(
+        self,
+        store: ProfileStore,
+        index: SearchIndex,
+        users: UserInformationList,
+        digests: FormDigests,
+        url: str,
+    ) -> None:
+        self._store, self._index, self._users, self._digests, self._url = store, index, users, digests, url
 
     def answer(self, request: Request, variant: Variant) -> Answer:
         """Answer one request in the dialect that it asks for."""
@@ -128,6 +138,8 @@ class RestInterface:
             return "", self._web()
         if path == "web/currentuser" and request.method == "GET":
             return "", _user(request.user)
+        if path == "web/siteuserinfolist/items" and request.method == "GET":
+            return "", self._copies(request)
         prefix = next((prefix for prefix in _SEARCHES if path.startswith(f"{prefix}query")), "")
         if prefix and request.method == "GET" and variant.searches:
             return "query", self._search(request, request.path[len(prefix) :])
@@ -172,6 +184,12 @@ class RestInterface:
             self._store.upload(user, picture)
         except KitError as error:
             raise RestError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error.what}: {error.cause}") from error
+
+    def _copies(self, request: Request) -> Page:
+        try:
+            return self._users.page(request.query)
+        except ValueError as error:
+            raise RestError(HTTPStatus.BAD_REQUEST, f"The query could not be read: {error}") from error
 
     def _search(self, request: Request, function: str) -> dict[str, object]:
         called = _FUNCTION.fullmatch(function)
@@ -264,7 +282,9 @@ def _json(request: Request, name: str, value: Any, base: str) -> Answer:  # noqa
     """
     dialect = request.dialect or "verbose"
     payload: dict[str, Any]
-    if dialect == "verbose":
+    if isinstance(value, Page):
+        payload = _collection(value, f"{base}{request.path}", verbose=dialect == "verbose")
+    elif dialect == "verbose":
         entity = isinstance(value, dict) and "__type" in value
         verbose = _verbose(value, base + request.path)
         payload = {"d": verbose if entity else {name: verbose}}
@@ -277,6 +297,14 @@ def _json(request: Request, name: str, value: Any, base: str) -> Answer:  # noqa
     return Answer(
         HTTPStatus.OK, json.dumps(payload).encode(), f"application/json;odata={dialect};charset=utf-8"
     )
+
+
+def _collection(page: Page, address: str, *, verbose: bool) -> dict[str, Any]:
+    """Return a page of a collection, with the address of the next one if there is one."""
+    following = f"{address}?{page.following}" if page.following else ""
+    if verbose:
+        return {"d": {**_verbose(page.items), **({"__next": following} if following else {})}}
+    return {"value": _light(page.items), **({"odata.nextLink": following} if following else {})}
 
 
 def _verbose(value: Any, uri: str = "") -> Any:  # noqa: ANN401 - any JSON

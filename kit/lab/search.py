@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kit.lab.profiles import ProfileStore, StoredProfile
 from kit.profiles import normalise_account
@@ -27,6 +28,7 @@ class SearchIndex:
         self._store = store
         self._crawled: Sequence[StoredProfile] | None = None
         self._hidden: set[str] = set()
+        self._held: dict[str, str] = {}
 
     def freeze(self) -> None:
         """Crawl for the last time: from now on searches see the profiles as they are at this moment."""
@@ -39,6 +41,10 @@ class SearchIndex:
     def hide(self, account_name: str) -> None:
         """Trim an account from everyone's results, as rights and opting out of search do."""
         self._hidden.add(normalise_account(account_name))
+
+    def hold(self, account_name: str, picture_url: str) -> None:
+        """Crawl an account's picture address no more: its row goes on showing this one."""
+        self._held[normalise_account(account_name)] = picture_url
 
     def query(self, asked: Mapping[str, str]) -> dict[str, object]:
         """Return the answer to a search, as light JSON has it.
@@ -59,7 +65,7 @@ class SearchIndex:
         results = {
             "Properties": [],
             "RowCount": len(shown),
-            "Table": {"Rows": [{"Cells": _cells(person, selected)} for person in shown]},
+            "Table": {"Rows": [{"Cells": _cells(self._crawled_last(person), selected)} for person in shown]},
             "TotalRows": len(people),
             "TotalRowsIncludingDuplicates": len(people),
         }
@@ -84,6 +90,12 @@ class SearchIndex:
             for one in visible
             if all(any(word in one.properties.get(name, "").lower() for name in _LOOKED_IN) for word in words)
         ]
+
+    def _crawled_last(self, person: StoredProfile) -> StoredProfile:
+        held = self._held.get(normalise_account(person.account_name))
+        return (
+            person if held is None else replace(person, properties={**person.properties, "PictureURL": held})
+        )
 
     def _profiles(self) -> Sequence[StoredProfile]:
         found, index = [], 0

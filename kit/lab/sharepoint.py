@@ -18,6 +18,7 @@ from kit.lab.ntlm import WINDOWS_SCHEMES, Server
 from kit.lab.picture_library import SIZES
 from kit.lab.profiles import ProfileStore
 from kit.lab.search import SearchIndex
+from kit.lab.user_information import UserInformationList
 from kit.lab.variant import Variant
 
 _BUILD = "16.0.0.4351"
@@ -41,6 +42,8 @@ class SharePointServer(Server):
         How this farm differs from others.
     search_index : SearchIndex
         What people search finds; it can be made to lag and to hide people.
+    user_information : UserInformationList
+        The site's copies of picture addresses; they can be made to grow old.
     digests : FormDigests
         The form digests that were given.
     """
@@ -63,7 +66,10 @@ class SharePointServer(Server):
         self.variant = Variant()
         self.search_index = SearchIndex(self.store)
         self.digests = FormDigests(clock)
-        self.rest = rest.RestInterface(self.store, self.search_index, self.digests, self.url)
+        self.user_information = UserInformationList(self.store)
+        self.rest = rest.RestInterface(
+            self.store, self.search_index, self.user_information, self.digests, self.url
+        )
 
 
 def start(

@@ -126,13 +126,26 @@ def _content(store: ProfileStore, service: str, call: Call, variant: Variant) ->
     if operation is None:
         return _fault(call, "Client", f"{name} is not modelled by this practice server.")
     try:
-        if name in _WRITES | variant.guarded:
+        request = Request(element, namespace, call, variant)
+        if name in _WRITES | variant.guarded and not _is_owners(name, request):
             _require(call.roles, "profile-manager")
-        result = operation(store, Request(element, namespace, call, variant))
+        result = operation(store, request)
     except KitError as error:
         reason = f"Server was unable to process request. ---> {error.what}. {error.cause}."
         return _fault(call, "Server", reason)
     return 200, f'<{name}Response xmlns="{namespace}">{result}</{name}Response>'
+
+
+def _is_owners(name: str, request: Request) -> bool:
+    """Say whether somebody writes nothing but what may be edited of the own profile."""
+    variant = request.variant
+    editable = {"PictureURL": variant.picture_user_editable, "WorkPhone": variant.phone_user_editable}
+    own = normalise_account(request.account()) == normalise_account(request.call.user)
+    return (
+        name == "ModifyUserPropertyByAccountName"
+        and own
+        and all(editable.get(one) for one in _changed(request))
+    )
 
 
 def _require(roles: frozenset[str], role: str) -> None:
@@ -232,14 +245,18 @@ def _property_info(name: str, *, editable: bool) -> str:
 
 
 def _modify(store: ProfileStore, request: Request) -> str:
+    store.modify(request.account(), _changed(request))
+    return ""
+
+
+def _changed(request: Request) -> dict[str, str]:
+    """Return the properties that a message changes, with their new values."""
     at = f"{{{request.namespace}}}"
-    properties = {
+    return {
         data.findtext(f"{at}Name") or "": data.findtext(f"{at}Values/{at}ValueData/{at}Value") or ""
         for data in request.element.iterfind(f"{at}newData/{at}PropertyData")
         if data.findtext(f"{at}IsValueChanged") == "true"
     }
-    store.modify(request.account(), properties)
-    return ""
 
 
 def _create(store: ProfileStore, request: Request) -> str:

@@ -28,6 +28,8 @@ class Variant:
         Whether the web application is connected to a search service application.
     picture_user_editable : bool
         Whether the profile property ``PictureURL`` may be set by its owner.
+    phone_user_editable : bool
+        The same of ``WorkPhone``.
     """
 
     name_parameter: str = "AccountName"
@@ -37,3 +39,4 @@ class Variant:
     describes_itself: bool = True
     searches: bool = True
     picture_user_editable: bool = True
+    phone_user_editable: bool = True
