@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from kit import installation
 from kit.errors import NotFoundError, OutputError, ParameterError, ProtocolError
-from kit.holograms import ConnectorSpaceObject, Value, attributes
+from kit.holograms import ConnectorSpaceObject, Value, attributes, join_account
 from kit.shell import CommandShell
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,13 @@ _LAYERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "hologram": ("synchronized-hologram", "hologram"),
         "pending_import": ("pending-import-hologram", "import-hologram"),
         "unapplied_export": ("unapplied-export-hologram", "export-hologram"),
-        "unconfirmed_export": ("unconfirmed-export-hologram",),
+        "unconfirmed_export": ("escrowed-export-hologram", "unconfirmed-export-hologram"),
     }
 )
-"""What a layer's element is called: by FIM 2010 R2 and MIM, then by older documents (Learn ms695329)."""
+"""What a layer's element is called: by FIM 2010 R2 and MIM, then by older documents (Learn ms695329).
+
+An export in progress (escrowed) lies above the one that is not confirmed (Learn ms695996).
+"""
 
 
 def read_csexport(file: Path | str | BinaryIO) -> Iterator[ConnectorSpaceObject]:
@@ -161,7 +164,7 @@ def from_folder(folder: Path, agent: str) -> Path:
     ParameterError
         There are several.
     """
-    files = sorted(folder.glob("*.xml")) if folder.is_dir() else []
+    files = sorted(file for file in folder.glob("*") if file.suffix.lower() == ".xml")
     found = [file for file in files if _is_of(file, agent)]
     if not found:
         what = f"folder '{folder}' has no csexport file of management agent {agent!r}"
@@ -258,17 +261,17 @@ def _object(element: Element) -> ConnectorSpaceObject:
     operation = (
         element.findtext("export-delta-operation", "") if delta is None else delta.get("operation", "")
     )
-    account, domain = element.findtext("account-name", ""), element.findtext("domain-name", "")
     return ConnectorSpaceObject(
         guid=element.get("id", ""),
         dn=element.get("cs-dn", ""),
         agent=element.findtext("ma-name", ""),
         metaverse_guid=element.findtext("mv-link", "").strip(),
         object_type=element.get("object-type", ""),
-        account=f"{domain}\\{account}".lower() if account else "",
+        account=join_account(element.findtext("domain-name", ""), element.findtext("account-name", "")),
         export_operation="" if operation == "none" else operation,
         export_delta=changes,
         new_dn="" if delta is None else delta.get("newdn", ""),
+        links=tuple(link.text or "" for link in element.iterfind("cs-mv-links/cs-mv-value/cs-guid")),
         **layers,
     )
 
@@ -276,7 +279,7 @@ def _object(element: Element) -> ConnectorSpaceObject:
 def _layer(element: Element, names: tuple[str, ...]) -> dict[str, Value]:
     for name in names:
         entry = element.find(f"{name}/entry")
-        if entry is not None:
+        if entry is not None and len(entry):
             return attributes(entry)
     return {}
 

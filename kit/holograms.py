@@ -42,13 +42,15 @@ class ConnectorSpaceObject:
     unapplied_export : Mapping[str, Value]
         What the next export will leave behind; empty if nothing is pending.
     unconfirmed_export : Mapping[str, Value]
-        What was exported and awaits the confirming import; empty if nothing does.
+        What was exported and awaits the confirming import, or is being exported; empty if nothing is.
     export_operation : str
         What the next export will do to the object: ``add``, ``update``, ``delete``, or empty for nothing.
     export_delta : Mapping[str, Value] or None
         What the next export will change, where the source says it; None where it follows from the layers.
     new_dn : str
         The distinguished name that the next export gives the object; empty if it keeps its own.
+    links : tuple of str
+        GUIDs of the objects joined to the same metaverse object, where the source names them instead of it.
     """
 
     guid: str
@@ -64,6 +66,7 @@ class ConnectorSpaceObject:
     export_operation: str = ""
     export_delta: Mapping[str, Value] | None = None
     new_dn: str = ""
+    links: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, instance: Mapping[str, str]) -> ConnectorSpaceObject:
@@ -74,18 +77,17 @@ class ConnectorSpaceObject:
         ProtocolError
             One of its holograms is not one.
         """
-        account = instance.get("Account", "")
         return cls(
             guid=instance.get("Guid", ""),
             dn=instance.get("Dn", ""),
             agent=instance.get("MaName", ""),
             metaverse_guid=instance.get("MvGuid", ""),
             object_type=instance.get("ObjectType", ""),
-            account=f"{instance.get('Domain', '')}\\{account}".lower() if account else "",
+            account=join_account(instance.get("Domain", ""), instance.get("Account", "")),
             hologram=parse_hologram(instance.get("Hologram", "")),
             pending_import=parse_hologram(instance.get("PendingImportHologram", "")),
             unapplied_export=parse_hologram(instance.get("UnappliedExportHologram", "")),
-            unconfirmed_export=parse_hologram(instance.get("UnconfirmedExportHologram", "")),
+            unconfirmed_export=parse_hologram(_exported(instance)),
             export_operation=_export_operation(instance),
             new_dn=_new_dn(instance),
         )
@@ -108,6 +110,17 @@ class ConnectorSpaceObject:
             for name in sorted(beneath.keys() | self.unapplied_export.keys())
             if self.unapplied_export.get(name) != beneath.get(name)
         }
+
+
+def join_account(domain: str, name: str) -> str:
+    r"""Return whose an object is, lower case: the bare name where it does not tell the domain.
+
+    Examples
+    --------
+    >>> join_account("CONTOSO", "Anna"), join_account("", "Anna"), join_account("CONTOSO", "")
+    ('contoso\\anna', 'anna', '')
+    """
+    return "\\".join(filter(None, (domain, name))).lower() if name else ""
 
 
 def parse_hologram(xml: str) -> dict[str, Value]:
@@ -161,18 +174,23 @@ def _root(xml: str) -> Element:
     return root
 
 
+def _exported(instance: Mapping[str, str]) -> str:
+    """Return what was exported last; what is in progress lies above what is not confirmed (ms695996)."""
+    return instance.get("EscrowedExportHologram") or instance.get("UnconfirmedExportHologram", "")
+
+
 def _export_operation(instance: Mapping[str, str]) -> str:
     pending = instance.get("UnappliedExportHologram", "").strip()
     if not pending:
         return ""
-    beneath = instance.get("UnconfirmedExportHologram") or instance.get("Hologram")
+    beneath = _exported(instance) or instance.get("Hologram")
     return _root(pending).get("operation") or ("update" if beneath else "add")
 
 
 def _new_dn(instance: Mapping[str, str]) -> str:
     """Return the name above a pending export, if it is another one than beneath it."""
     pending = instance.get("UnappliedExportHologram", "")
-    beneath = instance.get("UnconfirmedExportHologram") or instance.get("Hologram", "")
+    beneath = _exported(instance) or instance.get("Hologram", "")
     if not (pending.strip() and beneath.strip()):
         return ""
     root = _root(pending)
