@@ -248,8 +248,8 @@ def parse_run_details(xml: str | bytes) -> pd.DataFrame:
         The text is not well-formed XML, not RunDetails, or holds a number or a time that is none.
     """
     rows = [
-        _identity(run, step) | _step(step) | _counters(step)
-        for run in _runs(xml)
+        identity(run, step) | _step(step) | _counters(step)
+        for run in read_runs(xml)
         for step in reversed(run.findall("step-details"))
     ]
     counters = [_column(name) for names in _COUNTERS.values() for name in names]
@@ -277,17 +277,24 @@ def parse_outbound_flows(xml: str | bytes) -> pd.DataFrame:
         As for :func:`parse_run_details`.
     """
     rows = [
-        _identity(run, step)
+        identity(run, step)
         | {"target": flows.get("ma", "")}
         | {_column(counter.tag): _number(counter.text, counter.tag) for counter in flows}
-        for run in _runs(xml)
+        for run in read_runs(xml)
         for step in reversed(run.findall("step-details"))
         for flows in step.findall("outbound-flow-counters")
     ]
     return _frame(rows, {**_IDENTITY, "target": "string"}, [_column(name) for name in _OUTBOUND_COUNTERS])
 
 
-def _runs(xml: str | bytes) -> Iterator[Element]:
+def read_runs(xml: str | bytes) -> Iterator[Element]:
+    """Yield the ``<run-details>`` of RunDetails XML, in whichever of its shapes.
+
+    Raises
+    ------
+    ProtocolError
+        The text is not well-formed XML, or not RunDetails.
+    """
     try:
         root: Element = fromstring(xml)
     except (ParseError, DefusedXmlException, ValueError) as error:
@@ -297,7 +304,8 @@ def _runs(xml: str | bytes) -> Iterator[Element]:
     return root.iter("run-details")
 
 
-def _identity(run: Element, step: Element) -> dict[str, Any]:
+def identity(run: Element, step: Element) -> dict[str, Any]:
+    """Name a run step: ``agent``, ``run_number``, ``run_profile`` and ``step_number``."""
     return {
         "agent": run.findtext("ma-name", ""),
         "run_number": _number(run.findtext("run-number"), "run-number"),
