@@ -78,6 +78,11 @@ class DirectoryConnector:
         Distinguished names; only what lies below one of them is in scope. Empty for everything.
     server : str
         The domain controller's name for the run history.
+
+    Attributes
+    ----------
+    left_out : set of str
+        Account names, lower case, that are out of scope wherever they lie.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class DirectoryConnector:
         self.server = server
         self._directory = directory
         self._containers = tuple(f",{container}".casefold() for container in containers)
+        self.left_out: set[str] = set()
 
     def watermark(self) -> str:
         """Return the highest update sequence number given out."""
@@ -134,6 +140,8 @@ class DirectoryConnector:
                 yield ImportedObject(user.person, user.distinguished_name, deleted=True)
 
     def _in_scope(self, user: DirectoryUser) -> bool:
+        if user.account_name.casefold() in self.left_out:
+            return False
         return not self._containers or user.distinguished_name.casefold().endswith(self._containers)
 
     def _imported(self, user: DirectoryUser, attributes: frozenset[str]) -> ImportedObject:
@@ -169,6 +177,13 @@ class SharePointConnector:
         Deletes an account's profile, server side; neither has a documented message.
     server : str
         The server's name for the run history.
+
+    Attributes
+    ----------
+    left_out : set of str
+        Accounts, normalised, that the connector does not read, as those of another service application.
+    prefixes : dict[str, str]
+        NetBIOS name by anchor, for profiles that are created under another domain's than their own.
     """
 
     def __init__(
@@ -185,6 +200,8 @@ class SharePointConnector:
         self._domain = domain
         self._upload = upload
         self._delete = delete
+        self.left_out: set[str] = set()
+        self.prefixes: dict[str, str] = {}
 
     def watermark(self) -> str:
         """Return the change log's current token."""
@@ -194,9 +211,9 @@ class SharePointConnector:
         """Walk through every profile and fetch its picture."""
         for profile in self._sharepoint.profiles():
             if isinstance(profile, UnreadableProfile):
-                anchor = str(profile.record)
+                anchor = _anchor(profile.account) or str(profile.record)
                 yield DiscoveryError("read-error", anchor=anchor, detail=profile.error)
-            else:
+            elif profile.account not in self.left_out:
                 yield self._imported(profile, attributes)
 
     def delta_import(
@@ -213,12 +230,13 @@ class SharePointConnector:
         if log.gap:
             cause = "the profile change log keeps 14 days and the watermark is older"
             raise StepStoppedError(FULL_IMPORT_REQUIRED, cause, "warning-no-watermark")
-        accounts = dict.fromkeys(change.account for change in log.changes)
+        changed = (change.account for change in log.changes)
+        accounts = dict.fromkeys(account for account in changed if account not in self.left_out)
         return self._changed(accounts, attributes), log.token
 
     def export(self, anchor: str, dn: str, change: Delta) -> ExportFailure | None:  # noqa: ARG002 - the interface
         """Create, modify or delete a profile."""
-        account = anchor if "|" in anchor else f"{self._domain}\\{anchor}"
+        account = anchor if "|" in anchor else f"{self.prefixes.get(anchor, self._domain)}\\{anchor}"
         try:
             return self._export(account, change)
         except RightsError as error:

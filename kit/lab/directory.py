@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +76,11 @@ class EmbeddedDirectory:
     def replicate_photo(self, distinguished_name: str, photo: bytes, controller: str) -> None:
         """Take in a photo that was written on another domain controller, such as ``DC2``."""
         reactor.call(self._factory.tree.replicate, distinguished_name, "thumbnailPhoto", photo, controller)
+
+    def fall_behind(self, distinguished_name: str, photo: bytes, written: datetime) -> None:
+        """Hold an earlier photo, as a controller does that has not received the last write of it."""
+        tree = self._factory.tree
+        reactor.call(tree.fall_behind, distinguished_name, "thumbnailPhoto", photo, written)
 
     def refuse(self, account_name: str, code: str) -> None:
         """Refuse an account's sign-in with a sub-code of MS-ERREF 2.2, such as ``775``; empty lets it in."""

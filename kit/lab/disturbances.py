@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,11 +20,14 @@ class Ending:
     """How a run is to end, whatever it comes to by itself.
 
     A status that begins with ``no-start-`` or ``stopped-`` ends it once ``after`` objects were dealt with;
-    any other one is said of it when it is through.
+    any other one is said of it when it is through. ``connection`` is then the connection's result, and
+    ``told`` what the connection's log holds of it, if anything.
     """
 
     status: str
     after: int = 0
+    connection: str = "success"
+    told: str = ""
 
     @property
     def midway(self) -> bool:
@@ -102,7 +105,10 @@ class Passage:
         if self._stop_requested.is_set():
             raise StepStoppedError(USER_TERMINATION, "someone stopped the run")
         if self._ending and self._ending.midway and self._passed >= self._ending.after:
-            raise StepStoppedError(self._ending.status, "the practice farm was told to end the run like this")
+            cause = self._ending.told or "the practice farm was told to end the run like this"
+            raise StepStoppedError(
+                self._ending.status, cause, self._ending.connection, logged=bool(self._ending.told)
+            )
 
     def result(self, own: str) -> str:
         """Return the result of a step that came to an end with ``own``."""
@@ -121,10 +127,13 @@ class Disturbances:
         self._endings: defaultdict[str, deque[Ending]] = defaultdict(deque)
         self._holds: dict[str, Hold] = {}
         self._failures: dict[tuple[str, str], str] = {}
+        self._faults: dict[tuple[str, str], str] = {}
 
-    def end_next(self, agent: str, status: str, *, after: int = 0) -> None:
-        """Make the agent's next run end with a status; asked for again, the one after that."""
-        self._endings[agent].append(Ending(status, after))
+    def end_next(
+        self, agent: str, status: str, *, after: int = 0, connection: str = "success", told: str = ""
+    ) -> None:
+        """Make the agent's next run end with a status; asked for again, the one after that; see `Ending`."""
+        self._endings[agent].append(Ending(status, after, connection, told))
 
     def fail_exports(self, agent: str, error_type: str, accounts: Iterable[str]) -> None:
         """Refuse an agent's exports of some accounts with an export error, such as ``permission-issue``.
@@ -133,6 +142,14 @@ class Disturbances:
         """
         for account in accounts:
             self._failures[agent, account.casefold()] = error_type
+
+    def fail_synchronizations(self, agent: str, error_type: str, accounts: Iterable[str]) -> None:
+        """Let the synchronization of an agent's objects of some accounts fail with an import error.
+
+        An empty error type lets them through again.
+        """
+        for account in accounts:
+            self._faults[agent, account.casefold()] = error_type
 
     @contextmanager
     def hold(self, agent: str, *, after: int = 0) -> Iterator[threading.Event]:
@@ -176,6 +193,14 @@ class Disturbances:
 
     def failure(self, item: ConnectorSpaceObject) -> ExportFailure | None:
         """Return the error that an object's export is to have."""
-        names = (item.account.casefold(), item.anchor.casefold())
-        kind = next((kind for name in names if (kind := self._failures.get((item.agent, name)))), "")
+        kind = _told(self._failures, item)
         return ExportFailure(kind, "the practice farm was told to refuse it") if kind else None
+
+    def fault(self, item: ConnectorSpaceObject) -> str:
+        """Return the type of the error that an object's synchronisation is to have; empty for none."""
+        return _told(self._faults, item)
+
+
+def _told(kinds: Mapping[tuple[str, str], str], item: ConnectorSpaceObject) -> str:
+    names = (item.account.casefold(), item.anchor.casefold())
+    return next((kind for name in names if (kind := kinds.get((item.agent, name)))), "")

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import yaml
-from ldap3.utils.dn import escape_rdn
 
 from kit.endpoint import Endpoint
 from kit.errors import OutputError, ParameterError
-from kit.lab import console, samba, sharepoint, wsman
+from kit.lab import console, courses, plantings, samba, sharepoint, wsman
 from kit.lab import directory as embedded
 from kit.lab.agents import DirectoryConnector, DirectoryWriter, SharePointConnector
 from kit.lab.clock import Clock
+from kit.lab.connector import Connector
 from kit.lab.console import ConsoleServer
 from kit.lab.directory import DirectoryServer
 from kit.lab.domain import Account, Domain, Entry
 from kit.lab.engine import Engine
+from kit.lab.grounds import Grounds, Service, distinguished_name
 from kit.lab.history import BEGINNING, COVERED_UNIT, History
-from kit.lab.population import Person, directory_photo, people
+from kit.lab.population import Person, Story, directory_photo, people
 from kit.lab.seed import USER_CLASSES
 from kit.lab.sharepoint import SharePointServer
 from kit.lab.site import DIRECTORY_AGENT, SHAREPOINT_AGENT, imported_rules
@@ -37,6 +39,8 @@ PASSWORD_NAME = "KIT_PRACTICE_PASSWORD"  # noqa: S105 - a name, not a password
 RESTORE_ACCOUNT = "svc-adma"
 """The account that photos are put back with: the directory agent's, which may write them."""
 RESTORE_PASSWORD_NAME = "KIT_PRACTICE_RESTORE_PASSWORD"  # noqa: S105 - a name, not a password
+TEST_PASSWORD_NAME = "KIT_PRACTICE_TEST_ACCOUNT_PASSWORD"  # noqa: S105 - a name, not a password
+"""The password of the one person with whose account the experiment may be made."""
 _SERVICE_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         KIT_ACCOUNT: frozenset({"sync-operator"}),
@@ -71,11 +75,35 @@ class Farm:
     passwords: Mapping[str, str] = field(repr=False)
     directory: DirectoryServer
     sharepoint: SharePointServer
-    engine: Engine
+    service: Service = field(repr=False)
     wsman: WSManServer
     console: ConsoleServer
     folder: Path
     _running: ExitStack = field(repr=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The synchronization service."""
+        return self.service.engine
+
+    @property
+    def test_person(self) -> Person | None:
+        """Somebody in sync whose photo SharePoint once took over; None where everybody is planted."""
+        free = (person for person in self.people if person.story is Story.IN_SYNC and not person.planted)
+        return next(free, None)
+
+    @property
+    def diagnoses(self) -> Mapping[str, str]:
+        r"""What should be diagnosed of whom: account, ``contoso\anna``, to a cause or the empty text.
+
+        Beside everyone's it holds the accounts of the farm's services and of people's further profiles.
+        """
+        domain = self.domain.netbios_name
+        found = {f"{domain}\\{account}": "no_profile" for account in _SERVICE_ROLES}
+        for person in self.people:
+            found[f"{domain}\\{person.account_name}"] = person.cause
+            found.update(plantings.others(person))
+        return MappingProxyType({account.lower(): cause for account, cause in found.items()})
 
     @property
     def case_file(self) -> Path:
@@ -124,6 +152,7 @@ def start(
     outputs: Path,
     case_id: str,
     max_timeout: float = 60.0,
+    causes: Collection[str] = (),
 ) -> Farm:
     """Start a farm on loopback and play its past.
 
@@ -143,6 +172,8 @@ def start(
         The case's name.
     max_timeout : float
         Seconds after which the WS-Man endpoint answers that a run goes on.
+    causes : collection of str
+        Causes to plant, see `kit.lab.plantings.PLANTINGS`; or one alone of `kit.lab.conditions.CONDITIONS`.
 
     Returns
     -------
@@ -152,7 +183,7 @@ def start(
     Raises
     ------
     ParameterError
-        Too few users, or an unknown kind of directory.
+        Too few users, an unknown kind of directory, or causes that are unknown or cannot be planted together.
     SetupError
         The directory cannot run here, or a run in the farm's past ended badly.
     OutputError
@@ -161,11 +192,11 @@ def start(
     if directory not in _DIRECTORIES:
         what, cause = f"directory is {directory!r}", "the farm has no directory of that kind"
         raise ParameterError(what, cause, f"choose {' or '.join(_DIRECTORIES)}")
-    everyone = people(users, seed)
+    everyone = courses.cast(people(users, seed), causes, seed, directory)
     try:
         farm = _open(folder, everyone, directory, max_timeout)
         try:
-            _furnish(farm, outputs, case_id)
+            _furnish(farm, causes, outputs, case_id)
         except BaseException:
             farm.stop()
             raise
@@ -175,9 +206,19 @@ def start(
     return farm
 
 
-def _furnish(farm: Farm, outputs: Path, case_id: str) -> None:
+def _furnish(farm: Farm, causes: Collection[str], outputs: Path, case_id: str) -> None:
     """Play the farm's past and write what a support engineer is given."""
-    History(farm.people, farm.domain, farm.engine, farm.sharepoint.store, farm.clock, farm.sign_in).play()
+    grounds = Grounds(
+        farm.domain,
+        farm.clock,
+        farm.directory,
+        farm.sharepoint,
+        farm.service,
+        farm.sign_in,
+        farm.folder,
+        farm._running,
+    )
+    History(farm.people, grounds, courses.course(grounds, farm.people, causes)).play()
     farm.engine.export_configuration(farm.configuration_folder)
     _write_secrets(farm)
     _write_case(farm, case_id, outputs)
@@ -185,7 +226,7 @@ def _furnish(farm: Farm, outputs: Path, case_id: str) -> None:
 
 def _open(folder: Path, everyone: tuple[Person, ...], directory: str, max_timeout: float) -> Farm:
     """Start every server, before anything has happened."""
-    domain, clock = Domain(), Clock(-BEGINNING)
+    domain, clock = Domain(), Clock(-timedelta(days=BEGINNING))
     services = [Account(name, _password(), roles) for name, roles in _SERVICE_ROLES.items()]
     owners = [Account(person.account_name, _password()) for person in everyone if person.in_sharepoint]
     accounts = [*services, *owners]
@@ -196,10 +237,10 @@ def _open(folder: Path, everyone: tuple[Person, ...], directory: str, max_timeou
         stack.callback(server.stop)
         site = sharepoint.start(domain, accounts, clock=clock)
         stack.callback(site.stop)
-        engine = _engine(server, site, {account.name: account.password for account in services}, stack)
-        listener = wsman.start(engine, domain, services, max_timeout=max_timeout)
+        service = _service(server, site, {account.name: account.password for account in services}, stack)
+        listener = wsman.start(service.engine, domain, services, max_timeout=max_timeout)
         stack.callback(listener.stop)
-        operator_console = console.start(engine)
+        operator_console = console.start(service.engine)
         stack.callback(operator_console.stop)
         return Farm(
             domain=domain,
@@ -208,7 +249,7 @@ def _open(folder: Path, everyone: tuple[Person, ...], directory: str, max_timeou
             passwords=MappingProxyType({account.name: account.password for account in accounts}),
             directory=server,
             sharepoint=site,
-            engine=engine,
+            service=service,
             wsman=listener,
             console=operator_console,
             folder=folder,
@@ -220,9 +261,9 @@ def _password() -> str:
     return secrets.token_urlsafe(18)
 
 
-def _engine(
+def _service(
     server: DirectoryServer, site: SharePointServer, passwords: Mapping[str, str], stack: ExitStack
-) -> Engine:
+) -> Service:
     """Make the synchronization service, signed in to both systems as a site's would be."""
     domain = server.domain
     directory = DirectoryWriter(
@@ -233,24 +274,22 @@ def _engine(
     profiles = SharePoint(Endpoint(site.url, f"{domain.netbios_name}\\svc-spma", passwords["svc-spma"]))
     stack.callback(directory.close)
     stack.callback(profiles.close)
-    return Engine(
-        imported_rules(domain_dn=domain.base_dn),
-        {
-            DIRECTORY_AGENT: DirectoryConnector(directory, [f"OU={COVERED_UNIT},{domain.base_dn}"]),
-            SHAREPOINT_AGENT: SharePointConnector(
-                profiles, domain.netbios_name, upload=site.store.upload, delete=site.store.delete
-            ),
-        },
-        clock=site.clock,
+    readers = (
+        DirectoryConnector(directory, [f"OU={COVERED_UNIT},{domain.base_dn}"]),
+        SharePointConnector(
+            profiles, domain.netbios_name, upload=site.store.upload, delete=site.store.delete
+        ),
     )
+    connectors: dict[str, Connector] = {DIRECTORY_AGENT: readers[0], SHAREPOINT_AGENT: readers[1]}
+    engine = Engine(imported_rules(domain_dn=domain.base_dn), connectors, clock=site.clock)
+    return Service(engine, directory, *readers)
 
 
 def _entries(domain: Domain, everyone: Sequence[Person]) -> Iterator[Entry]:
     """Make the directory's objects of everyone who is in it."""
     for person in everyone:
         if person.in_directory:
-            unit = f"OU={person.organizational_unit},{domain.base_dn}"
-            yield Entry(f"CN={escape_rdn(person.display_name)},{unit}", _attributes(domain, person))
+            yield Entry(distinguished_name(domain, person), _attributes(domain, person))
 
 
 def _attributes(domain: Domain, person: Person) -> dict[str, Sequence[bytes]]:
@@ -265,7 +304,7 @@ def _attributes(domain: Domain, person: Person) -> dict[str, Sequence[bytes]]:
         "title": person.title,
         "telephoneNumber": person.telephone,
         "mail": person.mail,
-        "servicePrincipalName": _service(domain, person),
+        "servicePrincipalName": _service_name(domain, person),
         "userAccountControl": _NORMAL_ACCOUNT if person.enabled else _DISABLED_ACCOUNT,
     }
     values: dict[str, Sequence[bytes]] = {name: [text.encode()] for name, text in texts.items() if text}
@@ -273,7 +312,7 @@ def _attributes(domain: Domain, person: Person) -> dict[str, Sequence[bytes]]:
     return {"objectClass": USER_CLASSES, **values, **({"thumbnailPhoto": [photo]} if photo else {})}
 
 
-def _service(domain: Domain, person: Person) -> str:
+def _service_name(domain: Domain, person: Person) -> str:
     """Return the service that an account is for, by which a directory tells it from a person's."""
     serves = person.organizational_unit == "Service Accounts"
     return f"HOST/{person.account_name}.{domain.dns_name}" if serves else ""
@@ -284,6 +323,8 @@ def _write_secrets(farm: Farm) -> None:
     farm.secrets_file.touch(mode=0o600)
     farm.secrets_file.chmod(0o600)
     accounts = {PASSWORD_NAME: KIT_ACCOUNT, RESTORE_PASSWORD_NAME: RESTORE_ACCOUNT}
+    if farm.test_person:
+        accounts[TEST_PASSWORD_NAME] = farm.test_person.account_name
     lines = "".join(f"{name}={farm.passwords[account]}\n" for name, account in accounts.items())
     farm.secrets_file.write_text(lines, encoding="utf-8")
 
@@ -307,6 +348,9 @@ def _write_case(farm: Farm, case_id: str, outputs: Path) -> None:
             "poll_interval": 0.2,
         },
     }
+    if farm.test_person:
+        name = f"{farm.domain.netbios_name}\\{farm.test_person.account_name}"
+        case["experiment"] = {"account": name, "username": name, "password_name": TEST_PASSWORD_NAME}
     _write_yaml(farm.case_file, case)
     writer = {
         "username": f"{farm.domain.netbios_name}\\{RESTORE_ACCOUNT}",

@@ -115,6 +115,12 @@ class Metadata:
             before = stamps.get(key) or present.get(key) or Stamp(attribute, 0, write)
             stamps[key] = Stamp(before.attribute, before.version + 1, write)
 
+    def fall_behind(self, record: Named, attribute: str, written: datetime) -> None:
+        """Take an attribute's last write back: the one before it was at another time."""
+        last = self._changed[record][attribute.lower()]
+        before = replace(last, version=last.version - 1, write=replace(last.write, time=written))
+        self._changed[record][attribute.lower()] = before
+
     def hide(self, record: Named) -> None:
         """Show an object's metadata to nobody.
 

@@ -6,13 +6,13 @@ Active Directory management agent, so whatever is wrong there stays wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
 from kit.errors import ParameterError
 from kit.lab.names import Name, Names
-from kit.lab.portraits import badge, portrait, reencode, silhouette, truncated
+from kit.lab.portraits import badge, portrait, reencode, retake, silhouette, truncated
 
 MINIMUM_USERS = 20
 LAST_RUN_DAYS_AGO = 1.0
@@ -63,6 +63,19 @@ _VERDICT_BEFORE = {
     Story.UNMATCHED_SHAREPOINT: "unmatched",
     Story.UNREADABLE_FOR_KIT: "unknown",
 }
+_CAUSES = {
+    Story.STALE: "overlooked_by_full_import",
+    Story.UPLOADED_SINCE: "not_yet_due",
+    Story.MISSING_IN_AD: "outside_directory_agent_scope",
+    Story.MISSING_IN_SHAREPOINT: "no_picture_in_sharepoint",
+    Story.NO_PHOTO: "no_picture_in_sharepoint",
+    Story.PLACEHOLDER: "placeholder_as_picture",
+    Story.UNREADABLE: "sign_in_page_as_picture",
+    Story.UNCERTAIN: "outside_directory_agent_scope",
+    Story.UNMATCHED_DIRECTORY: "no_profile",
+    Story.UNMATCHED_SHAREPOINT: "no_account",
+    Story.UNREADABLE_FOR_KIT: "picture_may_not_be_read",
+}
 _CONTRACTORS = {Story.MISSING_IN_AD, Story.UNREADABLE, Story.UNCERTAIN, Story.IN_SYNC_REENCODED}
 _IMPORTED = {Story.IN_SYNC, Story.STALE, Story.PLACEHOLDER, Story.UNREADABLE_FOR_KIT}
 _UPLOADED = {
@@ -107,6 +120,12 @@ class Person:
         When the person uploaded a photo in SharePoint; None if never.
     broken_side : str
         With an unreadable photo, where it is: ``sharepoint`` or ``directory``; else empty.
+    planted : str
+        The cause that was planted on top of the story; empty for most.
+    planted_verdict : str
+        The verdict that it makes of the story's; empty if it makes none.
+    planted_diagnosis : str or None
+        What is to be diagnosed because of it; None if that follows from the story.
     """
 
     account_name: str
@@ -124,15 +143,29 @@ class Person:
     new_portrait_seed: int
     upload_days_ago: float | None
     broken_side: str = ""
+    planted: str = ""
+    planted_verdict: str = ""
+    planted_diagnosis: str | None = None
+
+    @property
+    def cause(self) -> str:
+        """The cause that the kit should diagnose before the fix; empty where there is nothing to diagnose."""
+        if self.planted_diagnosis is not None:
+            return self.planted_diagnosis
+        if self.broken_side == "directory":
+            return "outside_directory_agent_scope"
+        return _CAUSES.get(self.story, "")
 
     @property
     def expected_before(self) -> str:
         """The verdict the kit should reach before the fix."""
+        if self.planted_verdict:
+            return self.planted_verdict
         return _VERDICT_BEFORE.get(self.story, self.story.value)
 
     @property
     def expected_after(self) -> str:
-        """The verdict the kit should reach after the fix."""
+        """The verdict the kit should reach after the fix; of planted people none is foretold."""
         return "in_sync" if self.story in {Story.STALE, Story.UPLOADED_SINCE} else self.expected_before
 
     @property
@@ -190,6 +223,28 @@ def people(users: int, seed: int) -> tuple[Person, ...]:
         seen[story] += 1
         everyone.append(_person(random, names, story, index=index, turn=seen[story], seed=seed))
     return tuple(everyone)
+
+
+def recast(person: Person, story: Story, upload_days_ago: float | None = None) -> Person:
+    """Give a person another story, and what belongs to it.
+
+    Parameters
+    ----------
+    person : Person
+        Of the Staff, without a story of their own.
+    story : Story
+    upload_days_ago : float or None
+        When a picture was uploaded; None if never.
+    """
+    unit = _organizational_unit(story)
+    return replace(
+        person,
+        story=story,
+        display_name=f"{person.display_name} (External)" if unit == "Contractors" else person.display_name,
+        organizational_unit=unit,
+        enabled=story is not Story.UNMATCHED_SHAREPOINT,
+        upload_days_ago=upload_days_ago,
+    )
 
 
 def _stories(users: int) -> list[Story]:
@@ -250,7 +305,7 @@ def original_photo(person: Person) -> bytes:
 def new_photo(person: Person) -> bytes:
     """Return the photo the person uploads in SharePoint: another sitting, 300 to 600 pixels square."""
     size = (300, 360, 420, 480, 600)[person.portrait_seed // 2 % 5]
-    return portrait(person.portrait_seed, sitting_seed=person.new_portrait_seed, size=size)
+    return retake(person.portrait_seed, person.new_portrait_seed, size)
 
 
 def directory_photo(person: Person) -> bytes | None:

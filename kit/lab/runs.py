@@ -91,12 +91,15 @@ class StepStoppedError(RunError):
         What made it stop.
     connection : str
         The ``connection-result`` of RunDetails.
+    logged : bool
+        Whether the connection's log says what made it stop.
     """
 
-    def __init__(self, status: str, cause: str, connection: str = "success") -> None:
+    def __init__(self, status: str, cause: str, connection: str = "success", *, logged: bool = False) -> None:
         super().__init__(f"the run step ended with {status}", cause, "look at the run's details")
         self.status = status
         self.connection = connection
+        self.logged = cause if logged else ""
 
 
 def stamp(moment: datetime | None) -> str:
@@ -136,6 +139,7 @@ class StepRecord:
     ended: datetime | None = None
     result: str = "in-progress"
     connection: str = "success"
+    connection_log: str = ""
     counters: Counters = field(default_factory=Counters)
     discovery_errors: list[DiscoveryError] = field(default_factory=list)
     import_errors: list[tuple[ConnectorSpaceObject, ObjectError]] = field(default_factory=list)
@@ -193,7 +197,7 @@ class RunRecord:
         connection = SubElement(root, "ma-connection")
         text_child(connection, "connection-result", step.connection)
         text_child(connection, "server", step.server)
-        SubElement(connection, "connection-log")
+        _connection_log(SubElement(connection, "connection-log"), step)
         _discovery(root, step)
         errors = SubElement(root, "synchronization-errors")
         for item, error in list(step.import_errors):
@@ -247,6 +251,15 @@ def _counters(
     parent = SubElement(root, tag, dict(attributes or {}))
     for name, count in counters.items():
         text_child(parent, name, str(count), detail="false" if name in _WITHOUT_DETAIL else "true")
+
+
+def _connection_log(log: Element, step: StepRecord) -> None:
+    if step.connection_log:
+        incident = SubElement(log, "incident")
+        text_child(incident, "connection-result", step.connection)
+        text_child(incident, "date", stamp(step.ended))
+        text_child(incident, "server", step.server)
+        text_child(SubElement(incident, "cd-error"), "error-literal", step.connection_log)
 
 
 def _discovery(root: Element, step: StepRecord) -> None:

@@ -46,7 +46,7 @@ class StepRunner:
     passage : Passage
         The run's way through its objects, where it can be stopped.
     disturbances : Disturbances
-        Exports that are to fail.
+        Exports and synchronisations that are to fail.
     picture_model : bool
         See `kit.lab.staging`.
     """
@@ -76,7 +76,7 @@ class StepRunner:
                 results.append(self._export())
         except StepStoppedError as stop:
             results.append(stop.status)
-            self.record.connection = stop.connection
+            self.record.connection, self.record.connection_log = stop.connection, stop.logged
         except SourceError as error:
             results.append(self._broken_off(error))
         self.record.ended = self.clock.now()
@@ -162,6 +162,12 @@ class StepRunner:
         return "completed-sync-errors" if len(self.record.import_errors) > failures else "success"
 
     def _synchronise_one(self, item: ConnectorSpaceObject) -> None:
+        if fault := self.disturbances.fault(item):
+            self._import_error(
+                item, fault, "the practice farm's rules extension was told to fail", "import-flow"
+            )
+            return
+        self._clear_error(item, "import-flow")
         try:
             self.synchronization.synchronise(item, self.record.counters)
         except ObjectExistsError as error:

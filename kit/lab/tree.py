@@ -228,6 +228,12 @@ class Tree:
         change = (REPLACE, attribute, [value])
         self.modify(self._records[names.key(distinguished_name)], [change], origin)
 
+    def fall_behind(self, distinguished_name: str, attribute: str, value: bytes, written: datetime) -> None:
+        """Be a controller that has not received the last write of an attribute: have the one before it."""
+        record = self._records[names.key(distinguished_name)]
+        self.metadata.fall_behind(record, attribute, written)
+        record.set(attribute, [value])
+
     def modify(self, record: Record, changes: Iterable[Change], controller: Controller | None = None) -> None:
         """Apply a modification as a whole or not at all; it was received here or by another controller.
 
