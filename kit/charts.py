@@ -1,16 +1,16 @@
-"""The figures of a case: verdicts, agreement, departments, pending exports and the fix over time."""
+"""The figures of a case: verdicts and pending exports here, the others each in its own module."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
+from kit.ages import ages
 from kit.agreement import agreement
+from kit.attribution import causes
+from kit.departments import departments
 from kit.figure import (
     BLUE,
     GREEN,
@@ -20,15 +20,31 @@ from kit.figure import (
     VERMILION,
     Chart,
     alt_text,
+    bars,
+    count_axis,
     plain,
     save,
-    shorten,
+    swatch,
     write_beside,
 )
+from kit.funnel import funnel
+from kit.past import history
 from kit.schema import VERDICTS
 from kit.timeline import timeline
 
-__all__ = ["agreement", "alt_text", "departments", "exports", "save", "timeline", "verdicts"]
+__all__ = [
+    "ages",
+    "agreement",
+    "alt_text",
+    "causes",
+    "departments",
+    "exports",
+    "funnel",
+    "history",
+    "save",
+    "timeline",
+    "verdicts",
+]
 
 EXPECTED_EXPORTS = ("expected_updates", "re_encoded_only")
 """Pending exports that may go out; every other kind stops the sequence."""
@@ -67,46 +83,12 @@ def verdicts(before: Mapping[str, int], after: Mapping[str, int] | None = None) 
         "people" if len(panels) == 1 else "people; each panel has its own scale", fontsize=TEXT
     )
     if after is not None:
-        swatches = [_swatch(label, *STYLES[label]) for label in series]
+        swatches = [swatch(label, *STYLES[label]) for label in series]
         figure.legend(handles=swatches, loc="outside lower right", ncols=2, frameon=False, fontsize=TEXT)
     rows = [
         f"{name} " + ", ".join(f"{c.get(name, 0):,} {label}" for label, c in series.items()) for name in shown
     ]
     figure.tell(_verdicts_title(before, after), f"People per verdict: {'; '.join(rows)}.")
-    return figure
-
-
-def departments(people: pd.DataFrame, top: int = 10) -> Figure:
-    """Draw the share of stale people by department, highest first.
-
-    Parameters
-    ----------
-    people : DataFrame
-        One row per person with ``department`` and ``verdict``.
-    top : int
-        Departments to show at most; the title says how many have stale people.
-
-    Returns
-    -------
-    Figure
-    """
-    frame = people.reindex(columns=["department", "verdict"])
-    names = frame["department"].astype("string").fillna("").str.strip()
-    names = names.mask(names == "", "(no department)")
-    found = frame["verdict"].eq("stale").groupby(names).agg(stale="sum", people="size")
-    found["share"] = 100 * found["stale"] / found["people"]
-    affected = found[found["stale"] > 0].sort_values(["share", "stale"], ascending=False, kind="stable")
-    shown = affected.head(top)
-    labels = [f"{row.stale:,} of {row.people:,} ({row.share:.0f} %)" for row in shown.itertuples()]
-    figure = Chart(height=1.5 + 0.44 * max(len(shown), 1))
-    axis = _bars(figure, [shorten(str(name)) for name in shown.index], list(shown["share"]), labels)
-    for bar in axis.patches:
-        bar.set(facecolor=VERMILION, hatch="//", edgecolor="white", linewidth=0)
-    axis.set_xlim(0, max(shown["share"].max(), 1) if len(shown) else 100)
-    axis.set_xlabel("stale people, % of the department", fontsize=TEXT)
-    more = f", the {len(shown)} highest shares" if len(affected) > len(shown) else ""
-    title = f"Stale photos in {len(affected):,} of {len(found):,} departments{more}; n = {len(frame):,}"
-    figure.tell(title, "".join(f"{name}: {label}. " for name, label in zip(shown.index, labels, strict=True)))
     return figure
 
 
@@ -129,16 +111,17 @@ def exports(summary: Mapping[str, int], limit: int | None = None) -> Figure:
     stops = sum(number for kind, number in summary.items() if kind not in EXPECTED_EXPORTS)
     names = [kind.replace("_", " ").replace("re encoded", "re-encoded") for kind in kinds]
     figure = Chart(height=1.9 + 0.44 * max(len(kinds), 1))
-    axis = _bars(figure, names, [summary[kind] for kind in kinds], [f"{summary[kind]:,}" for kind in kinds])
+    axis = plain(figure.add_subplot())
+    labels = [f"{summary[kind]:,}" for kind in kinds]
+    bars(axis, names, [summary[kind] for kind in kinds], labels, kind=(GREEN, ""))
     for kind, bar in zip(kinds, axis.patches, strict=True):
-        good = kind in EXPECTED_EXPORTS
-        bar.set(facecolor=GREEN if good else VERMILION, hatch="" if good else "xx", hatchcolor="white")
-        if summary[kind] and not good:  # a single delete must be seen beside thousands of updates
+        if kind in EXPECTED_EXPORTS:
+            continue
+        bar.set(facecolor=VERMILION, hatch="xx", hatchcolor="white")
+        if summary[kind]:  # a single delete must be seen beside thousands of updates
             bar.set(edgecolor=VERMILION, linewidth=3)
-    axis.set_xlim(0, max([*summary.values(), 1]))
-    _count_axis(axis)
-    axis.set_xlabel("pending exports to AD", fontsize=TEXT)
-    swatches = [_swatch("may go out", GREEN, ""), _swatch("stops the export", VERMILION, "xx")]
+    count_axis(axis, max([*summary.values(), 1]), "pending exports to AD")
+    swatches = [swatch("may go out", GREEN, ""), swatch("stops the export", VERMILION, "xx")]
     figure.legend(handles=swatches, loc="outside lower right", ncols=2, frameon=False, fontsize=TEXT)
     updates, again = (summary.get(kind, 0) for kind in EXPECTED_EXPORTS)
     verdict = f"stopped by {stops:,} other{'s' if stops > 1 else ''}" if stops else "nothing else is pending"
@@ -163,7 +146,6 @@ def _draw_counts(axis: Axes, names: Sequence[str], series: Mapping[str, Mapping[
     plain(axis)
     thickness = 0.74 / len(series)
     largest = max((counts.get(name, 0) for counts in series.values() for name in names), default=0)
-    axis.set_xlim(0, max(largest, 1))
     for place, (when, counts) in enumerate(series.items()):
         colour, hatch = STYLES[when]
         middles = [row + (place - (len(series) - 1) / 2) * thickness for row in range(len(names))]
@@ -176,12 +158,7 @@ def _draw_counts(axis: Axes, names: Sequence[str], series: Mapping[str, Mapping[
     labels = [f"{name}\n{VERDICTS[name]}" if name in VERDICTS else name for name in names]
     axis.set_yticks(range(len(names)), labels, fontsize=SMALL, linespacing=1.25)
     axis.set_ylim(len(names) - 0.5, -0.5)
-    _count_axis(axis)
-
-
-def _count_axis(axis: Axes) -> None:
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axis.xaxis.set_major_formatter("{x:,.0f}")
+    count_axis(axis, largest, "")
 
 
 def _verdicts_title(before: Mapping[str, int], after: Mapping[str, int] | None) -> str:
@@ -192,18 +169,3 @@ def _verdicts_title(before: Mapping[str, int], after: Mapping[str, int] | None) 
     same = sum(after.values()) == people
     sizes = f"n = {people:,}" if same else f"n = {people:,} before, {sum(after.values()):,} after"
     return f"{stale:,} {noun} stale before, {after.get('stale', 0):,} after; {sizes}"
-
-
-def _bars(figure: Chart, names: Sequence[str], values: Sequence[float], labels: Sequence[str]) -> Axes:
-    """Lay out labelled horizontal bars, the first one on top."""
-    axis = plain(figure.add_subplot())
-    axis.barh(range(len(names)), values, height=0.62)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    for row, (value, label) in enumerate(zip(values, labels, strict=True)):
-        write_beside(axis, value, row, label)
-    return axis
-
-
-def _swatch(label: str, colour: str, hatch: str) -> Patch:
-    return Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0, label=label)

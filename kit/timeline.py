@@ -8,10 +8,21 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from kit.figure import BLUE, ORANGE, QUIET, SMALL, TEXT, VERMILION, Chart, plain, write_beside
+from kit.figure import (
+    BLUE,
+    ORANGE,
+    QUIET,
+    SMALL,
+    TEXT,
+    VERMILION,
+    Chart,
+    name_rows,
+    plain,
+    swatch,
+    write_beside,
+)
 from kit.runs import ATTENTION, OK, WARNING, classify
 
 STYLES = {
@@ -28,6 +39,7 @@ Step = dict[Hashable, Any]
 UNITS = (("hours", 3 * 3600, 3600), ("minutes", 180, 60), ("seconds", 0, 1))
 """Unit of the time axis, the span in seconds from which it is used, its length in seconds."""
 NOTE_WIDTH = 46
+NOTHING = 0.6  # inches: of a title alone
 
 
 def timeline(runs: pd.DataFrame) -> Figure:
@@ -51,15 +63,15 @@ def timeline(runs: pd.DataFrame) -> Figure:
     text = ["agent", "run_profile", "status", "counts", "kind"]
     frame[text] = frame[text].astype("string").fillna("")
     frame = frame.dropna(subset=["started"]).sort_values("started", kind="stable")
-    figure = Chart(height=1.9 + 0.44 * max(len(frame), 1))
+    figure = Chart(height=1.9 + 0.44 * len(frame) if len(frame) else NOTHING)
     if frame.empty:
         figure.tell("Nothing of the fix has run yet", "")
         return figure
     steps = frame.to_dict("records")
     last = frame[["started", "ended"]].max().max()
-    outcomes = [_outcome(step) for step in steps]
+    outcomes = ["gate" if _is_gate(step) else outcome(step["status"]) for step in steps]
     _draw(figure, steps, outcomes, last)
-    legend = [_swatch(name) for name in STYLES if name in outcomes]
+    legend = [swatch(name, *STYLES[name], QUIET) for name in STYLES if name in outcomes]
     figure.legend(handles=legend, loc="outside lower right", ncols=5, frameon=False, fontsize=TEXT)
     gates, took = outcomes.count("gate"), _took(steps[0]["started"], last)
     ends = [f"{outcomes.count(name)} {name}" for name in STYLES if name in outcomes and name != "gate"]
@@ -84,8 +96,7 @@ def _draw(figure: Chart, steps: list[Step], outcomes: list[str], last: pd.Timest
         axis.barh(row, *bar, color=colour, hatch=hatch, edgecolor=edge, linewidth=0.6)
         note = textwrap.fill(_note(step, " · "), NOTE_WIDTH)
         write_beside(axis, 1, row, note, size=SMALL, bold=False, x_is_share=True)
-    axis.set_yticks(range(len(steps)), [_name(step) for step in steps], fontsize=SMALL)
-    axis.set_ylim(len(steps) - 0.5, -0.5)
+    name_rows(axis, [_name(step).replace(" · ", "\n") for step in steps])
     axis.set_xlim(0, max(span + shortest, 0.1) / length)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axis.set_xlabel(f"{unit} since {first:%Y-%m-%d %H:%M:%S} UTC", fontsize=TEXT)
@@ -94,14 +105,15 @@ def _draw(figure: Chart, steps: list[Step], outcomes: list[str], last: pd.Timest
 _OUTCOMES = {OK: "succeeded", WARNING: "completed with warnings", ATTENTION: "completed with warnings"}
 
 
-def _outcome(step: Step) -> str:
-    """How a step ended, by MIM's words for the status of a run."""
-    status = step["status"]
-    if step["kind"] == "gate" or not step["agent"]:
-        return "gate"
+def outcome(status: str) -> str:
+    """How a run ended, as a key of `STYLES`, by MIM's words for its status."""
     if status in ("", "in-progress"):
         return "unfinished"
     return _OUTCOMES.get(classify(status), "failed")
+
+
+def _is_gate(step: Step) -> bool:
+    return bool(step["kind"] == "gate" or not step["agent"])
 
 
 def _name(step: Step) -> str:
@@ -124,8 +136,3 @@ def _took(started: pd.Timestamp, ended: pd.Timestamp) -> str:
 
 def _number(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _swatch(outcome: str) -> Patch:
-    colour, hatch = STYLES[outcome]
-    return Patch(facecolor=colour, hatch=hatch, edgecolor=QUIET, linewidth=0.6, label=outcome)

@@ -1,17 +1,18 @@
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cases
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from kit import schema
 from kit.figure import alt_text
-from kit.gallery import Pair, pairs, pixelated, sheet, thumbnail, with_outcome
+from kit.gallery import Pair, Trail, ordered, pairs, pixelated, sheet, thumbnail, with_outcome
 from kit.store import PhotoStore
 
 
@@ -62,13 +63,58 @@ def test_nobody_to_show_is_said() -> None:
     assert alt_text(sheet([], "Stale photos")) == "Stale photos. There is nobody to show."
 
 
-def test_no_text_is_clipped() -> None:
-    pairs = [pair("A" * 80, photo(), photo((48, 64))), pair(third="AD after"), pair()]
-    figure = sheet(pairs, "Stale photos")
-    FigureCanvasAgg(figure).draw()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in figure.findobj(Text) if text.get_text()]
-    visible = [(text, box) for text, box in boxes if not text.replace(".", "").isdigit()]
-    assert [text for text, box in visible if box.x0 < 0 or box.x1 > figure.bbox.x1 or box.y0 < 0] == []
+def test_format_size_and_bytes_stand_under_each_photo() -> None:
+    shown = photo((48, 64), "PNG")
+    assert f"PNG 48x64\n{len(shown):,} bytes" in texts(sheet([pair(left=shown)], "Stale photos"))
+
+
+def test_what_is_no_photo_has_its_bytes_counted() -> None:
+    assert "6 bytes\n " in texts(sheet([pair(left=b"<html>")], "Stale photos"))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("none", "no photo"), ("absent", "no object"), ("unknown", "not looked at")]
+)
+def test_an_empty_connector_space_says_why(state: str, words: str) -> None:
+    one = replace(pair(left=photo(), right=photo()), trail=Trail(state=state))
+    assert texts(sheet([one], "Stale photos")).count(words) == 1
+
+
+def test_where_and_why_a_photo_stopped_stands_under_the_pair() -> None:
+    trail = Trail(None, "old", "metaverse", "no_import_flow", "probable")
+    (found,) = [text for text in texts(sheet([replace(pair(), trail=trail)], "Photos")) if "stale" in text]
+    assert found.splitlines()[1:] == ["stopped at metaverse: no import flow (probable)"]
+
+
+def test_what_explains_the_numbers_stands_under_the_pair() -> None:
+    detail = "first unreadable; first: 174 bytes: a login page; second: JPEG 96x96, 2,000 bytes"
+    (found,) = [text for text in texts(sheet([replace(pair(), detail=detail)], "P")) if "stale" in text]
+    assert found.splitlines()[1:] == ["first unreadable"]
+
+
+def test_sizes_and_formats_are_not_told_twice() -> None:
+    detail = "first: JPEG 96x96, 2,000 bytes; second: JPEG 96x96, 2,001 bytes"
+    assert len(replace(pair(), detail=detail).findings) == 1
+
+
+def test_the_uncertain_come_first_then_the_unexplained_then_one_of_every_cause() -> None:
+    people = [
+        replace(pair("a"), trail=Trail(cause="throttled")),
+        replace(pair("b"), trail=Trail(cause="throttled")),
+        replace(pair("c"), trail=Trail(cause="not_joined")),
+        replace(pair("d"), verdict="uncertain", trail=Trail(cause="throttled")),
+        pair("f"),
+        pair("E"),
+    ]
+    assert [one.label for one in ordered(people)] == ["d", "E", "f", "a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [("Åsa Müller", "Åsa Müller"), ("سلمى منصور", "contoso\\salma"), ("\U00012000", "contoso\\salma")],
+)
+def test_whose_name_cannot_be_drawn_is_called_by_the_account(name: str, drawn: str) -> None:
+    assert drawn in texts(sheet([replace(pair(name), account="contoso\\salma")], "Stale photos"))
 
 
 def test_sheets_are_marked_as_personal() -> None:
@@ -124,7 +170,9 @@ def test_a_pair_is_what_both_systems_show(store: PhotoStore) -> None:
     (found,) = pairs(
         anna(store, b"left", b"right", display_name="Anna", distance=104, correlation=0.31), store
     )
-    assert found == Pair("Anna", "stale", 104.0, 0.31, b"left", b"right", "SharePoint", "AD")
+    assert found == Pair(
+        "Anna", "stale", 104.0, 0.31, b"left", b"right", "SharePoint", "AD", account="contoso\\anna"
+    )
 
 
 def test_a_photo_that_is_not_there_is_none(store: PhotoStore) -> None:
@@ -136,6 +184,38 @@ def test_somebody_without_a_name_is_labelled_by_the_account(store: PhotoStore) -
     assert pairs(anna(store, None, None), store)[0].label == "contoso\\anna"
 
 
+def followed(**values: object) -> pd.DataFrame:
+    """Return the trace of that one person."""
+    default = {"person": "contoso\\anna", "traced": True, "sharepoint_connector_space": "old"}
+    return schema.conform(pd.DataFrame([default | values]), schema.TRACE)
+
+
+def test_the_connector_space_stands_between_the_two(store: PhotoStore) -> None:
+    trace = followed(sharepoint_connector_space_sha256=store.put(b"held"), stopped_at="metaverse")
+    (found,) = pairs(anna(store, b"new", b"old"), store, trace)
+    assert found.photos == [("SharePoint now", b"new"), ("connector space", b"held"), ("AD now", b"old")]
+    assert found.trail.words == "stopped at metaverse"
+
+
+def test_somebody_who_was_not_followed_has_no_known_connector_space(store: PhotoStore) -> None:
+    (found,) = pairs(anna(store, b"new", b"old"), store, followed(person="somebody else"))
+    assert (found.trail.state, found.photos[1]) == ("unknown", ("connector space", None))
+
+
+def test_a_cause_is_told_without_a_trace(store: PhotoStore) -> None:
+    diagnosed = pd.DataFrame(
+        {"person": ["contoso\\anna"], "cause": ["throttled"], "certainty": ["suspected"]}
+    )
+    (found,) = pairs(anna(store, b"new", b"old"), store, diagnosed=diagnosed)
+    assert (found.trail.words, len(found.photos)) == ("throttled (suspected)", 2)
+
+
+def test_the_outcome_stands_without_the_connector_space(store: PhotoStore) -> None:
+    before = pairs(anna(store, b"new", b"old"), store, followed(stopped_at="metaverse"))
+    (found,) = with_outcome(before, pairs(anna(store, b"new", b"new"), store))
+    assert [caption for caption, _ in found.photos] == ["SharePoint now", "AD before", "AD now"]
+
+
 def test_nobody_makes_no_pairs(store: PhotoStore) -> None:
     assert pairs(anna(store, None, None).head(0), store) == []
 
@@ -144,7 +224,7 @@ def test_the_outcome_stands_beside_what_was_before(store: PhotoStore) -> None:
     before = pairs(anna(store, b"new", b"old", display_name="Anna", distance=104, correlation=0.31), store)
     after = anna(store, b"new", b"new", display_name="Anna", verdict="in_sync", distance=3, correlation=0.99)
     (found,) = with_outcome(before, pairs(after, store))
-    assert found.photos == [("SharePoint", b"new"), ("AD before", b"old"), ("AD now", b"new")]
+    assert found.photos == [("SharePoint now", b"new"), ("AD before", b"old"), ("AD now", b"new")]
     assert (found.verdict, found.distance, found.correlation) == ("in_sync", 3.0, 0.99)
 
 
