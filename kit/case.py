@@ -19,6 +19,7 @@ from kit.settings import (
     CONFIDENTIAL,
     AnyPath,
     DirectorySettings,
+    ExperimentSettings,
     MimSettings,
     RunProfiles,
     Section,
@@ -32,6 +33,7 @@ __all__ = [
     "PROJECT",
     "Case",
     "DirectorySettings",
+    "ExperimentSettings",
     "MimSettings",
     "RunProfiles",
     "SharePointSettings",
@@ -66,6 +68,7 @@ class Case(Section):
     directory: DirectorySettings
     sharepoint: SharePointSettings
     mim: MimSettings
+    experiment: ExperimentSettings | None = None
     source: AnyPath = Field(default=Path(), exclude=True)
 
     @field_validator("case_id")
@@ -252,6 +255,7 @@ def _advice(location: tuple[str | int, ...]) -> str:
         ("sharepoint",): SharePointSettings,
         ("mim",): MimSettings,
         ("mim", "run_profiles"): RunProfiles,
+        ("experiment",): ExperimentSettings,
     }
     parents = tuple(str(part) for part in location[:-1])
     keys = [name for name in sections[parents].model_fields if name != "source"]

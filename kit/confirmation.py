@@ -16,6 +16,8 @@ from typing import Any
 from kit.errors import OutputError
 from kit.sequence import CONFIRMATIONS
 
+PAUSED = "schedules_paused"
+"""What the experiment asks for before each attempt, apart from the gates of the fix."""
 _INTERACTIVE = "JPY_SESSION_NAME"
 """Set for the kernels that JupyterLab starts, and not for those of papermill."""
 
@@ -42,7 +44,7 @@ class Confirmations:
         Parameters
         ----------
         gate : str
-            One of `kit.sequence.CONFIRMATIONS`.
+            One of `kit.sequence.CONFIRMATIONS`, or `PAUSED`.
         how : str
             ``parameter`` or ``button``.
 

@@ -60,7 +60,7 @@ def instruction(step: Step, case: Case) -> str:
         ),
         UPLOAD: (
             f"sign in to SharePoint as {step.subject}, About me, Edit your profile, Picture, Change your "
-            "photo: upload another one than the present; the kit never writes to SharePoint"
+            "photo: upload another one than the present; the fix never writes to SharePoint"
         ),
         UNFREEZE: "let everything run again that was paused (Enable-ScheduledTask -TaskName NAME)",
     }[step.name]

@@ -85,10 +85,10 @@ class Journal:
         return of_step[-1] if of_step and of_step[-1]["event"] == "intent" else None
 
     def archive(self) -> None:
-        """Put the journal aside, so that the fix can be run from its first step again."""
+        """Put the journal aside, so that what it tells of can be begun again."""
         if self.path.exists():
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-            self.path.rename(self.path.with_name(f"journal-{stamp}.jsonl"))
+            self.path.rename(self.path.with_name(f"{self.path.stem}-{stamp}.jsonl"))
 
     def _events(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():

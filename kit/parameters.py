@@ -6,17 +6,34 @@ papermill injects ``-p apply false`` as the text "false", which is true; nothing
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from kit import case as cases
 from kit.case import Case
+from kit.confirmation import PAUSED
 from kit.errors import ParameterError
 from kit.sequence import CONFIRMATIONS
+
+
+def names(given: Any) -> Any:  # noqa: ANN401 - whatever was given
+    """Read a text as names between commas, as the command line gives them; brackets and quotes are left out.
+
+    Examples
+    --------
+    >>> names("schedules_paused"), names('["schedules_paused"]'), names("")
+    (['schedules_paused'], ['schedules_paused'], [])
+    """
+    return re.findall(r"[^\s,\[\]\"']+", given) if isinstance(given, str) else given
+
+
+Names = Annotated[list[str], BeforeValidator(names)]
+"""A list of names that hold no blanks; neither papermill's ``-p`` nor the kit's has lists."""
 
 
 class Parameters(BaseModel):
@@ -46,6 +63,7 @@ class Inventory(Parameters):
 class Comparison(Parameters):
     """Parameters of 20_compare_photos."""
 
+    trace_sample: int = Field(default=500, ge=0)
     gallery_size: int = Field(default=12, ge=0, le=60)
     workers: int = Field(default=4, ge=1, le=16)
 
@@ -66,7 +84,7 @@ class Reset(Parameters):
     export_limit_percent: float = Field(default=30.0, ge=0, le=100)
     first_export: str = ""
     canary: str = ""
-    confirmed: list[str] = []
+    confirmed: Names = []
     sample_size: int = Field(default=12, ge=0, le=60)
     gate_minutes: float = Field(default=30.0, gt=0)
     restart: bool = False
@@ -89,8 +107,25 @@ class Report(Parameters):
     """Parameters of 40_drift_report."""
 
     measure_again: bool = True
+    trace_sample: int = Field(default=500, ge=0)
     gallery_size: int = Field(default=12, ge=0, le=60)
     workers: int = Field(default=4, ge=1, le=16)
+
+
+class Experiment(Parameters):
+    """Parameters of 60_experiment."""
+
+    apply: bool = False
+    confirmed: Names = []
+    restart: bool = False
+
+    @field_validator("confirmed")
+    @classmethod
+    def _names_what_is_asked_for(cls, names: list[str]) -> list[str]:
+        if unknown := sorted({*names} - {PAUSED}):
+            words = {"gate": unknown[0], "gates": PAUSED}
+            raise PydanticCustomError("unknown_gate", "'{gate}' is not {gates}", words)
+        return names
 
 
 class Restoration(Parameters):
@@ -127,11 +162,12 @@ NOTEBOOKS: Mapping[str, type[Parameters]] = {
     "20_compare_photos": Comparison,
     "30_reset_and_full_sync": Reset,
     "40_drift_report": Report,
+    "60_experiment": Experiment,
     "90_restore_photos": Restoration,
 }
 """The notebooks, in order, and what each one takes."""
 
-ON_REQUEST = frozenset({"90_restore_photos"})
+ON_REQUEST = frozenset({"60_experiment", "90_restore_photos"})
 """Notebooks that run only where they are named."""
 
 P = TypeVar("P", bound=Parameters)

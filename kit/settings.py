@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from kit.directory import USER_FILTER
@@ -200,6 +208,24 @@ class SharePointSettings(SystemSettings):
     requests_per_second: Annotated[float, Field(ge=0, le=1000), AfterValidator(_check_rate)] = 0.0
     connections: int = Field(default=4, ge=1, le=16)
     attempts: int = Field(default=5, ge=1, le=20)
+
+
+class ExperimentSettings(Section):
+    r"""The one test account of the experiment, and its own sign-in to SharePoint.
+
+    ``account`` is that of its profile, ``CONTOSO\test``; the sign-in is of the kind of SharePoint's section.
+    """
+
+    account: str
+    username: str
+    password_name: SecretName
+
+    @field_validator("account")
+    @classmethod
+    def _names_one_account(cls, value: str) -> str:
+        if not re.fullmatch(r"[^\\*]+\\[^\\*]+", value):
+            raise refusal("it is not one account with its domain", r"write it as CONTOSO\test")
+        return value
 
 
 class RunProfiles(Section):

@@ -8,6 +8,7 @@ from kit import secrets
 from kit.case import Case, DirectorySettings, SystemSettings
 from kit.directory import Directory
 from kit.endpoint import Endpoint
+from kit.errors import CaseError
 from kit.forest import Forest
 from kit.manners import Manners
 from kit.mim import SynchronizationService
@@ -39,6 +40,22 @@ def sharepoint(case: Case) -> SharePoint:
         hosts=settings.hosts,
         use_proxy=settings.use_proxy,
     )
+
+
+def as_test_account(case: Case) -> SharePoint:
+    """Open SharePoint as the test account of the experiment.
+
+    Raises
+    ------
+    CaseError
+        The case names none.
+    """
+    if case.experiment is None:
+        what, cause = f"case '{case.case_id}' has no test account", "there is no section 'experiment'"
+        raise CaseError(what, cause, "add it to the case file, as in the README")
+    sign_in = case.experiment.model_dump(include={"username", "password_name"})
+    settings = case.sharepoint.model_copy(update=sign_in)
+    return sharepoint(case.model_copy(update={"sharepoint": settings}))
 
 
 def synchronization(case: Case) -> SynchronizationService:

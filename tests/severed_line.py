@@ -59,12 +59,16 @@ class SeveredLine:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = parts._replace(netloc=f"127.0.0.1:{self._listener.getsockname()[1]}").geturl()
         self._due: tuple[Cut, Callable[[], object]] | None = None
+        self._holding = b""
         self.cuts = 0
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def cut_next(self, cut: Cut, before: Callable[[], object] = lambda: None) -> None:
-        """Cut the line in the next exchange, once ``before`` has returned."""
+    def cut_next(
+        self, cut: Cut, before: Callable[[], object] = lambda: None, *, holding: bytes = b""
+    ) -> None:
+        """Cut the line in the next exchange whose request holds some bytes, once ``before`` has returned."""
+        self._holding = holding
         self._due = (cut, before)
 
     def __enter__(self) -> Self:
@@ -92,7 +96,7 @@ class SeveredLine:
             client_file, server_file = client.makefile("rb"), server.makefile("rb")
             with client_file, server_file:
                 while request := _message(client_file):
-                    due, self._due = self._due, None
+                    due, self._due = (self._due, None) if self._holding in request else (None, self._due)
                     if due and not due[0].answer:
                         server.sendall(due[0].bytes_of(request))
                         return self._cut(client, server, *due)

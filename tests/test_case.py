@@ -530,3 +530,26 @@ def test_sign_in_by_certificate_needs_no_account(tmp_path):
     content = cases.settings(mim={"auth": "certificate", **files})
     del content["mim"]["username"], content["mim"]["password_name"]
     assert load(write(tmp_path, content)).mim.key_file == Path("kit.key")
+
+
+TESTER = {"account": "CONTOSO\\test", "username": "CONTOSO\\test", "password_name": "KIT_TEST_SECRET"}
+
+
+def test_a_case_needs_no_test_account(tmp_path):
+    assert cases.case(tmp_path).experiment is None
+
+
+def test_the_test_account_is_one_account(tmp_path):
+    found = cases.case(tmp_path, experiment=TESTER)
+    assert (found.experiment.account, found.experiment.password_name) == ("CONTOSO\\test", "KIT_TEST_SECRET")
+
+
+@pytest.mark.parametrize("account", ["test", "CONTOSO\\*", "", "\\test"])
+def test_what_is_not_one_account_is_no_test_account(tmp_path, account):
+    said = told(tmp_path, experiment={**TESTER, "account": account})
+    assert "it is not one account with its domain" in said
+
+
+def test_a_misspelt_key_of_the_test_account_is_told_with_the_right_one(tmp_path):
+    said = told(tmp_path, experiment={**TESTER, "acount": "x"})
+    assert said.endswith("unknown key; did you mean 'account'.")

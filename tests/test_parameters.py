@@ -4,7 +4,7 @@ import yaml
 
 from kit import parameters
 from kit.errors import CaseError, ParameterError
-from kit.parameters import NOTEBOOKS, Comparison, Inventory, Report, Reset, check, read
+from kit.parameters import NOTEBOOKS, Comparison, Experiment, Inventory, Report, Reset, check, read
 
 
 def refusal(values, kind=Reset, by=check):
@@ -46,7 +46,7 @@ def test_only_booleans_are_booleans(value):
         (Reset, "export_limit_percent", float("nan"), "input should be less than or equal to 100"),
         (Reset, "gate_minutes", 0, "input should be greater than 0"),
         (Reset, "export_limit", -1, "input should be greater than or equal to 0"),
-        (Reset, "confirmed", "unfreeze", "input should be a valid list"),
+        (Reset, "confirmed", 5, "input should be a valid list"),
         (Reset, "run_order", "directory export", "input should be a valid list"),
         (Reset, "run_order", [1], "input should be a valid string"),
         (Reset, "full_sync", False, "input should be a valid string"),
@@ -61,6 +61,12 @@ def test_a_gate_that_there_is_not_cannot_be_confirmed():
     told = refusal({"confirmed": ["freeze"]})
     gates = "freeze_schedules, backups_confirmed, approve_exports, upload_canary, unfreeze"
     assert told.startswith(f"parameter 'confirmed' is ['freeze']: 'freeze' is not one of {gates}; ")
+
+
+def test_the_experiment_asks_for_another_confirmation_than_the_fix():
+    told = refusal({"confirmed": ["freeze_schedules"]}, Experiment)
+    assert told.startswith("parameter 'confirmed' is ['freeze_schedules']: ")
+    assert "'freeze_schedules' is not schedules_paused; " in told
 
 
 def test_a_misspelt_name_is_refused_with_the_right_one():

@@ -14,8 +14,9 @@ def test_all_notebooks_run_where_none_is_named():
     assert choose([]) == ["10_inventory", "20_compare_photos", "30_reset_and_full_sync", "40_drift_report"]
 
 
-def test_photos_are_put_back_where_that_is_asked_for():
-    assert choose(["90_restore_photos"]) == ["90_restore_photos"]
+@pytest.mark.parametrize("name", ["60_experiment", "90_restore_photos"])
+def test_what_writes_beside_the_fix_runs_where_it_is_asked_for(name):
+    assert choose([name]) == [name]
 
 
 def test_notebooks_run_in_their_order_whatever_the_order_of_their_names():
