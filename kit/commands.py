@@ -1,4 +1,4 @@
-"""The commands that need the finished environment: demo, lab, doctor, run and writeup."""
+"""The commands that need the finished environment: demo, lab, doctor, run, writeup and bench."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit import bench
 from kit.bootstrap import COMMANDS
 from kit.environment import PROJECT
 from kit.errors import KitError, OutputError, ParameterError
@@ -82,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
         default="stand-in",
         help="who does the hand work in MIM's console: a stand-in, or you in a browser",
     )
+    lab.add_argument(
+        "--causes",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="causes of drift to plant; all: every one that concerns single people",
+    )
     doctor = add("doctor", _doctor)
     doctor.epilog = (
         f"The exit code is the number of failed checks; {NOT_EXAMINED}: nothing could be examined."
@@ -99,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     writeup = add("writeup", _writeup)
     writeup.add_argument("folder", type=Path, metavar="outputs/CASE", help="a case folder")
     writeup.add_argument("--unredacted", action="store_true", help="with names and photos as they are")
+    measured = add("bench", _bench)
+    measured.formatter_class = argparse.RawDescriptionHelpFormatter
+    measured.add_argument(
+        "names", nargs="*", metavar="NAME", help="a benchmark; all of them if none is named"
+    )
+    listed = "\n".join(f"  {name:<13}{benchmark.purpose}" for name, benchmark in bench.BENCHMARKS.items())
+    measured.epilog = f"The exit code is 1 if a benchmark misses its bar.\n\nbenchmarks:\n{listed}"
     return parser
 
 
@@ -121,6 +136,7 @@ def _demo(options: argparse.Namespace) -> int:
     page = _finish(folder)
     counts = folder.manifest()["counts"]
     print(_table(counts))
+    _tell_causes(folder)
     print(f"Writeup: {page}")
     print(f"The whole case took {time.monotonic() - began:.1f} s.")
     return 0 if counts["before"]["stale"] > 0 and counts["after"]["stale"] == 0 else 1
@@ -172,7 +188,9 @@ def _run(options: argparse.Namespace) -> int:
 
     given = {name: _value(text) for name, text in options.p}
     folder = runner.run(load(options.case), runner.choose(options.only), given, say=_say)
-    print(_table(folder.manifest()["counts"]))
+    if counts := folder.manifest()["counts"]:
+        print(_table(counts))
+    _tell_causes(folder)
     print(f"Writeup: {_finish(folder)}")
     return 0
 
@@ -185,6 +203,19 @@ def _writeup(options: argparse.Namespace) -> int:
     print(f"Writeup: {written.path}")
     print(f"Redacted: {told or 'nothing'}.")
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from kit.progress import bar  # noqa: PLC0415 - slow imports only for the command that needs them
+
+    missed = False
+    for name in bench.choose(options.names):
+        began = time.monotonic()
+        result = bench.run(name, bar)
+        print(f"{name}: {bench.BENCHMARKS[name].purpose}\n\n{result}")
+        print(f"It took {time.monotonic() - began:.1f} s.\n", flush=True)
+        missed = missed or bool(result.failures)
+    return 1 if missed else 0
 
 
 def _say(sentence: str) -> None:
@@ -219,6 +250,12 @@ def _table(counts: dict[str, dict[str, int]]) -> str:
     return "\n".join(lines)
 
 
+def _tell_causes(folder: CaseFolder) -> None:
+    for phase in ("before", "after"):
+        if told := folder.diagnosis(phase):
+            print(f"Causes {phase} the fix: {told['conclusion']}")
+
+
 def _set_aside(folder: Path) -> None:
     """Keep an earlier demonstration under another name: its farm is gone, its journal must not be resumed."""
     if not folder.exists():
@@ -230,6 +267,18 @@ def _set_aside(folder: Path) -> None:
         cause = error.strerror or type(error).__name__
         raise OutputError(f"'{folder}' cannot be put aside", cause, "make the folder writable") from error
     print(f"The earlier case is kept as {kept.name}.")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _causes(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the causes to plant; a demonstration has none."""
+    from kit.lab.plantings import PLANTINGS  # noqa: PLC0415 - slow imports only for who needs them
+
+    named: tuple[str, ...] = getattr(options, "causes", ())
+    return tuple(PLANTINGS) if named == ("all",) else named
 
 
 def _check_farm(options: argparse.Namespace) -> None:
@@ -254,6 +303,7 @@ def _farm(options: argparse.Namespace, outputs: Path, case_id: str, *, stand_in:
                 directory=options.directory,
                 outputs=outputs,
                 case_id=case_id,
+                causes=_causes(options),
             )
         )
         if stand_in:

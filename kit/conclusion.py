@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kit.cause import spoken
 from kit.folder import CaseFolder
 from kit.schema import VERDICTS
 
@@ -14,6 +15,8 @@ LABELS = {
     "not_held": "Not held",
     "unfinished": "Unfinished",
     "not_applied": "Not applied yet",
+    "other_cause": "Another cause",
+    "unexplained": "Not explained yet",
     "nothing_to_fix": "Nothing to fix",
     "unknown": "Not known yet",
 }
@@ -44,6 +47,7 @@ def conclude(
     *,
     started: bool,
     partial: Sequence[str] = (),
+    diagnosed: Mapping[str, Any] | None = None,
 ) -> Conclusion:
     """Judge a case.
 
@@ -57,6 +61,8 @@ def conclude(
         Whether any step of the fix was begun.
     partial : Sequence[str]
         Why not everybody was read, before or after; counts of a part conclude nothing.
+    diagnosed : Mapping, optional
+        What was found out about the causes before any fix, as `kit.folder.CaseFolder.diagnosis` returns it.
 
     Returns
     -------
@@ -79,10 +85,8 @@ def conclude(
         return Conclusion(
             "unfinished", f"The fix was begun and is not finished; {_people(stale)} stale before it."
         )
-    if not after and not stale:
-        return Conclusion("nothing_to_fix", "Active Directory shows nobody an outdated photo.")
     if not after:
-        return Conclusion("not_applied", f"{_people(stale, 'is')} stale, and nothing has been changed.")
+        return _untouched(stale, before.get("missing_in_ad", 0), diagnosed or {})
     reasons = tuple(_reasons(before, after, checks))
     told = f"{_people(stale)} stale before the fix, {_after(after.get('stale', 0))} now."
     return Conclusion("not_held" if reasons else "held", told, reasons)
@@ -99,6 +103,7 @@ def of_case(folder: CaseFolder) -> Conclusion:
         manifest.get("checks", []),
         started=started,
         partial=[reason for reason in manifest.get("partial", {}).values() if reason],
+        diagnosed=folder.diagnosis("before"),
     )
 
 
@@ -124,6 +129,30 @@ def count_rows(before: Mapping[str, int], after: Mapping[str, int]) -> list[dict
     ]
 
 
+def _untouched(stale: int, missing: int, diagnosed: Mapping[str, Any]) -> Conclusion:
+    """Judge a case whose fix was not begun: by what was found out, it may be another one than the kit's."""
+    have = "has" if missing == 1 else "have"
+    lacking = f"{missing:,} {have} no photo in Active Directory" if missing else ""
+    if not stale and not (missing and diagnosed):
+        return Conclusion("nothing_to_fix", "Active Directory shows nobody an outdated photo.")
+    told = ", ".join(filter(None, [f"{_people(stale, 'is')} stale" if stale else "Nobody is stale", lacking]))
+    causes = [row for row in diagnosed.get("findings", []) if not row["harmless"]]
+    reset = sum(row["people"] for row in causes if row["remedy_is_reset"])
+    if reset or not diagnosed:
+        step = f"Deleting the SharePoint connector space mends it for {_people(reset, '')}."
+        return Conclusion("not_applied", f"{told}, and nothing has been changed.", (step,) if reset else ())
+    if not causes:
+        return Conclusion("unexplained", f"{told}. No known cause explains it, and nothing has been changed.")
+    leading = max(causes, key=lambda row: row["people"])
+    whom = _people(leading["people"], "") if leading["people"] else "the farm as a whole"
+    explained = f"{spoken(leading['cause'])} explains {whom}."
+    return Conclusion(
+        "other_cause",
+        f"{told}. The cause is not the one that the reset mends, and nothing has been changed.",
+        (explained[0].upper() + explained[1:], f"Next: {leading['fix']}"),
+    )
+
+
 def _reasons(
     before: Mapping[str, int], after: Mapping[str, int], checks: Sequence[Mapping[str, Any]]
 ) -> list[str]:
@@ -141,9 +170,9 @@ def _reasons(
 
 
 def _people(number: int, verb: str = "was") -> str:
-    if number == 1:
-        return f"1 person {verb}"
-    return f"{number:,} people {'were' if verb == 'was' else 'are'}"
+    noun = "1 person" if number == 1 else f"{number:,} people"
+    plural = {"was": "were", "is": "are", "": ""}[verb]
+    return f"{noun} {verb if number == 1 else plural}".rstrip()
 
 
 def _after(number: int) -> str:

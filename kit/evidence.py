@@ -35,6 +35,16 @@ PEOPLE_COLUMNS = (
 )
 """Columns that both frames always have here; null where an older folder lacks them."""
 
+TRAIL_COLUMNS = {
+    "trace": (
+        *("sharepoint_connector_space", "sharepoint_connector_space_sha256", "stopped_at"),
+        *("sharepoint_object", "sharepoint_object_account"),
+        *("metaverse_guid", "directory_guid", "sharepoint_guid"),
+    ),
+    "diagnosis": ("cause", "certainty"),
+}
+"""Columns that both frames have as well: from which file beside them. Null where it is not there."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -56,7 +66,7 @@ class Evidence:
     manifest : Mapping
         ``case.json``.
     before, after : DataFrame
-        One row per person with at least `PEOPLE_COLUMNS`; empty if there is no snapshot.
+        One row per person with at least `PEOPLE_COLUMNS` and `TRAIL_COLUMNS`; empty if there is no snapshot.
     journal : tuple of Mapping
         Lines of the journal of the fix, in order.
     pictures : tuple of Picture
@@ -133,8 +143,7 @@ def read(folder: Path) -> Evidence:
     """
     manifest = _manifest(folder)
     missing: list[str] = []
-    before = _people(folder / "before" / "people.parquet", "snapshot of the people before the fix", missing)
-    after = _people(folder / "after" / "people.parquet", "snapshot of the people after the fix", missing)
+    before, after = (_followed(folder / when, when, missing) for when in ("before", "after"))
     journal = tuple(_journal(folder / "journal.jsonl", missing))
     pictures = tuple(_pictures(folder / "figures"))
     notebooks = tuple(sorted((folder / "notebooks").glob("*.ipynb")))
@@ -172,16 +181,31 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
     return manifest
 
 
-def _people(path: Path, name: str, missing: list[str]) -> pd.DataFrame:
-    people = pd.DataFrame()
-    if not path.is_file():
+def _followed(folder: Path, when: str, missing: list[str]) -> pd.DataFrame:
+    """Read the people of a phase with what became of each one's photo on its way."""
+    name = f"snapshot of the people {when} the fix"
+    people = _people(folder / "people.parquet", name, missing)
+    if not (folder / "people.parquet").is_file():
         missing.append(f"There is no {name}.")
-    else:
-        try:
-            people = pd.read_parquet(path)
-        except (OSError, ValueError, pyarrow.ArrowException) as error:
-            logger.warning("%s cannot be read: %s", path, error)
-            missing.append(f"The {name} cannot be read.")
+    for file, columns in TRAIL_COLUMNS.items():
+        found = _frame(folder / f"{file}.parquet", f"{file} {when} the fix", missing)
+        found = found.reindex(columns=["person", *columns]).astype("string").drop_duplicates("person")
+        people = people.drop(columns=[*columns], errors="ignore").merge(found, on="person", how="left")
+    return people
+
+
+def _frame(path: Path, name: str, missing: list[str]) -> pd.DataFrame:
+    """Read a frame; an empty one where there is none, or where it cannot be read, which is said."""
+    try:
+        return pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        logger.warning("%s cannot be read: %s", path, error)
+        missing.append(f"The {name} cannot be read.")
+        return pd.DataFrame()
+
+
+def _people(path: Path, name: str, missing: list[str]) -> pd.DataFrame:
+    people = _frame(path, name, missing)
     columns = [*PEOPLE_COLUMNS, *(column for column in people.columns if column not in PEOPLE_COLUMNS)]
     people = people.reindex(columns=columns)
     numbers = [pd.to_numeric(people[name], errors="coerce") for name in ("distance", "correlation")]

@@ -20,8 +20,9 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 import kit
-from kit import schema
+from kit import diagnosis, schema
 from kit.case import Case
+from kit.diagnosis import Diagnosis
 from kit.drift import Measurement
 from kit.errors import CaseError, LockedError, OutputError
 from kit.journal import Journal
@@ -99,9 +100,11 @@ class CaseFolder:
         return path.is_file() and bool((self.people(phase)["verdict"] != "").any())
 
     def save_inventory(self, people: pd.DataFrame, phase: str) -> None:
-        """Write the inventory of a phase; the counts and verdicts of an earlier measurement go."""
-        counts = self.manifest().get("counts", {})
-        self.update(counts={name: kept for name, kept in counts.items() if name != phase})
+        """Write the inventory of a phase; the counts, verdicts and causes of an earlier measurement go."""
+        manifest = self.manifest()
+        earlier = {name: manifest.get(name, {}) for name in ("counts", "diagnosis")}
+        kept = {name: {when: one[when] for when in one if when != phase} for name, one in earlier.items()}
+        self.update(**kept)
         self.write_frame(schema.conform(people, schema.PEOPLE), Path(phase) / "people.parquet")
 
     def save(self, measurement: Measurement, phase: str) -> None:
@@ -110,13 +113,44 @@ class CaseFolder:
         self.write_frame(measurement.fingerprints, Path(phase) / "fingerprints.parquet")
         counts = {**self.manifest().get("counts", {}), phase: measurement.counts}
         partial = {**self.manifest().get("partial", {}), phase: measurement.partial}
-        self.update(counts=counts, partial=partial)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.update(counts=counts, partial=partial, times={f"measured_{phase}": now})
+
+    def measured_at(self, phase: str) -> datetime:
+        """Return when a phase was measured; of a folder that does not tell, when it was last written to."""
+        times = self.manifest()["times"]
+        return datetime.fromisoformat(times.get(f"measured_{phase}", times["updated"]))
 
     def save_writers(self, writers: pd.DataFrame, phase: str) -> None:
         """Write who changed photos last (see `kit.replication`), and note the names of servers in it."""
         self.write_frame(writers, Path(phase) / "writers.parquet")
         controllers = sorted(set(writers["changed_on"]) - {""})
         self.update(servers={"domain_controller": {"host": controllers}})
+
+    def save_diagnosis(self, found: Diagnosis, hops: pd.DataFrame, phase: str) -> None:
+        """Write where photos stopped and why: the people as frames, the numbers into the manifest.
+
+        Parameters
+        ----------
+        found : Diagnosis
+        hops : DataFrame
+            Columns of `kit.schema.TRACE`.
+        phase : str
+            ``before`` or ``after``.
+        """
+        self.write_frame(hops, Path(phase) / "trace.parquet")
+        self.write_frame(found.people, Path(phase) / "diagnosis.parquet")
+        told = {
+            "findings": diagnosis.met(found).to_dict("records"),
+            "unexplained": len(found.unexplained),
+            "conclusion": diagnosis.conclusion(found),
+        }
+        self.update(diagnosis={**self.manifest().get("diagnosis", {}), phase: told})
+
+    def diagnosis(self, phase: str) -> Mapping[str, Any]:
+        """Return what was found out about the causes of a phase; empty if nobody asked yet."""
+        found = self.manifest().get("diagnosis", {}).get(phase, {})
+        return found if isinstance(found, dict) else {}
 
     def manifest(self) -> dict[str, Any]:
         """Read ``case.json``; empty if it is not there yet.

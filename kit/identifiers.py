@@ -55,8 +55,9 @@ def identifiers(people: pd.DataFrame, names: Mapping[str, str]) -> tuple[dict[st
     ----------
     people : DataFrame
         One row per person; of the columns ``person`` (needed), ``account``, ``account_name``,
-        ``user_principal_name``, ``mail``, ``display_name``, ``distinguished_name``, ``given_name`` and
-        ``surname`` those that are there.
+        ``user_principal_name``, ``mail``, ``display_name``, ``distinguished_name``, ``given_name``,
+        ``surname`` and those that name somebody in `kit.schema.INVENTORY` and `kit.schema.TRACE` those that
+        are there.
     names : Mapping[str, str]
         Pseudonym by ``person``.
 
@@ -117,6 +118,9 @@ def _full_identifiers(fields: Mapping[str, str]) -> set[str]:
         "mail",
         "display_name",
         "distinguished_name",
+        *("work_email", "profile_account"),
+        *("sharepoint_object", "sharepoint_object_account"),
+        *("metaverse_guid", "directory_guid", "sharepoint_guid"),
     )
     found = {fields[column] for column in columns if column in fields}
     found.add(fields.get("account", "").rpartition("\\")[2])
@@ -125,7 +129,9 @@ def _full_identifiers(fields: Mapping[str, str]) -> set[str]:
         # Names of picture files, and accounts as principals
         domain = fields["account"].partition("\\")[0]
         found |= {f"{domain}_{account_name}", f"{domain}/{account_name}"}
-    found |= {fields.get(column, "").partition("@")[0] for column in ("user_principal_name", "mail")}
+    found.add(fields.get("sharepoint_object_account", "").rpartition("\\")[2])
+    addresses = ("user_principal_name", "mail", "work_email")
+    found |= {fields.get(column, "").partition("@")[0] for column in addresses}
     common_name = re.match(r"CN=((?:[^,\\]|\\.)+)", fields.get("distinguished_name", ""), re.IGNORECASE)
     if common_name:
         found |= {common_name[1], re.sub(r"\\(.)", r"\1", common_name[1])}

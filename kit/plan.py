@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from kit import configuration as configuration_files
-from kit import schema
+from kit import remedy, schema
 from kit.agents import ManagementAgent
 from kit.baseline import Baseline
 from kit.case import Case
 from kit.configuration import Configuration
 from kit.errors import CaseError, NotFoundError, ParameterError, SafetyError
+from kit.findings import SEVERITIES, Finding, frame
 from kit.folder import CaseFolder
 from kit.inventory import partial
-from kit.preflight import Finding, frame
+from kit.preflight import judge
 from kit.sequence import (
     AFTER,
     APPROVE,
@@ -115,6 +118,7 @@ def make(
     export_limit_percent: float,
     export_limit: int = 0,
     baseline: Baseline | None = None,
+    diagnosed: Mapping[str, Any] = MappingProxyType({}),
     first_export: str = "",
     canary: str = "",
 ) -> Plan:
@@ -134,6 +138,9 @@ def make(
         The same as a number, where that is less; 0 for none.
     baseline : Baseline or None
         What the agents hold; without it the plan tells no numbers of objects.
+    diagnosed : Mapping
+        As `kit.folder.CaseFolder.diagnosis` returns it. Where every cause found is another one, the plan has
+        no steps: see `kit.remedy`.
     first_export, canary : str
         As `kit.sequence.steps` takes them; the account may be without its domain.
 
@@ -161,12 +168,10 @@ def make(
     expected = changes(people)
     counts = _photo_counts(people, expected, limit) | (_object_counts(case, baseline) if baseline else {})
     laid_out = steps(case, run_order, first_export=first_export, canary=_canary(people, canary))
-    return Plan(
-        steps=tuple(_with_count(step, counts) for step in laid_out),
-        changes=expected,
-        findings=_findings(people, configuration),
-        export_limit=limit,
-    )
+    findings = _findings(people, configuration, diagnosed)
+    if remedy.is_refused(findings):
+        return Plan((), expected.head(0), findings, limit)
+    return Plan(tuple(_with_count(step, counts) for step in laid_out), expected, findings, limit)
 
 
 def read_configuration(case: Case) -> Configuration | None:
@@ -210,6 +215,8 @@ def forecast(fix: Plan, people: pd.DataFrame) -> str:
     people : DataFrame
         As the plan was made of.
     """
+    if remedy.is_refused(fix.findings):
+        return f"There is no plan: {remedy.REFUSED} here."
     apart = int(fix.changes["person"].isin(_not_joined(people)).sum())
     told = f"; {apart:,} of these people are not joined in MIM and stay as they are" if apart else ""
     return f"{len(fix.changes):,} photos differ{told}; one export may change {fix.export_limit:,} at most."
@@ -324,12 +331,14 @@ def _object_counts(case: Case, baseline: Baseline) -> dict[str, str]:
     }
 
 
-def _findings(people: pd.DataFrame, configuration: Configuration | None) -> pd.DataFrame:
-    """Return what speaks against the fix: first of the measurement, then of MIM's configuration."""
-    own = list(_own_findings(people, configuration))
-    if configuration is None:
-        return frame(own)
-    return pd.concat([frame(own), configuration.findings(people)], ignore_index=True)
+def _findings(
+    people: pd.DataFrame, configuration: Configuration | None, diagnosed: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return what is known of the cause, the measurement and MIM's configuration, the gravest first."""
+    found = [remedy.judge(diagnosed), *_own_findings(people, configuration)]
+    if configuration is not None:
+        found += judge(configuration, people)
+    return frame(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def _own_findings(people: pd.DataFrame, configuration: Configuration | None) -> Iterator[Finding]:

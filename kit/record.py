@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from kit import exports, plan, schema, sequence
+from kit import exports, plan, remedy, schema, sequence
 from kit.expectation import READ
 from kit.folder import CaseFolder
 from kit.gallery import Pair
@@ -145,6 +145,8 @@ def timeline(folder: CaseFolder) -> pd.DataFrame:
 
 def conclusion(steps: pd.DataFrame, *, apply: bool) -> str:
     """Say in one sentence how the fix stands."""
+    if steps.empty:
+        return f"Nothing was changed: {remedy.REFUSED}. The findings above name the cause and its own fix."
     done = int((steps["result"] == "ok").sum())
     if done == len(steps):
         return f"All {done} steps of the fix ended well."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kit import expectation, exports, gates, plan, sequence
+from kit import expectation, experiment, exports, gates, plan, sequence
 from kit.confirmation import Confirmations
 from kit.directory import Directory
 from kit.errors import OutcomeUnknownError, RunError, SafetyError
@@ -102,6 +102,9 @@ class Resync:
         if not apply:
             return self.frame()
         self.plan.refuse_hazards()
+        if unfinished := experiment.unfinished(self.folder):
+            cause = "SharePoint and the connector space may hold a test picture, which the fix would export"
+            raise SafetyError(unfinished, cause, "run 60_experiment again: it puts everything back")
         with self.folder.locked("30_reset_and_full_sync"):
             self.plan.put_on_record(self.folder)
             if restart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from kit import chronicle, evidence, identifiers, sections
-from kit.conclusion import LABELS, conclude, count_rows
+from kit import behaviour, causes, chronicle, evidence, identifiers, remedy, sections
+from kit.conclusion import LABELS, Conclusion, conclude, count_rows
 from kit.errors import OutputError, SafetyError
 from kit.evidence import Evidence
 from kit.redaction import Redactor
@@ -100,13 +100,19 @@ def _unredacted(found: Evidence) -> Audience:
 def _own_text() -> str:
     """Every word of the page that comes from no data: names that are such words are left alone in prose."""
     template = (TEMPLATES / "writeup.html.j2").read_text(encoding="utf-8")
-    words = [template, *VERDICTS, *VERDICTS.values(), *LABELS.values()]
+    told = [
+        text for one in causes.ALL for text in (one.name, one.symptom, one.cause, one.refuted_by, one.fix)
+    ]
+    words = [template, *VERDICTS, *VERDICTS.values(), *LABELS.values(), *told]
     return "\n".join(words)
 
 
 def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
     before, after = found.counts("before"), found.counts("after")
     checks = found.rows("checks")
+    told, reset_helps = sections.causes(found, audience), sections.reset_helps(found)
+    refused = any(row.get("finding") == remedy.REFUSED for row in found.rows("findings"))
+    hazards = [row for row in found.rows("findings") if not refused or row.get("severity") != "note"]
     people = sections.affected(found)
     pictures, left_out = sections.charts(found, audience)
     notebooks, missing = _notebooks(found, audience)
@@ -114,13 +120,17 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
     return {
         "title": audience.text(found.manifest.get("title") or "Profile photos that drifted apart"),
         "case_id": audience.text(found.manifest.get("case_id") or found.folder.name),
-        "conclusion": conclude(
-            before, after, checks, started=bool(found.journal), partial=_partial(found, audience)
-        ),
+        "conclusion": _conclusion(found, audience),
+        "begun": bool(found.journal),
         "before": before,
         "after": after,
         "count_rows": count_rows(before, after),
-        "findings": sections.texts(found.rows("findings"), audience),
+        "causes": told,
+        "leading": told[0]["rows"][0] if told and told[0]["rows"] and not reset_helps else None,
+        "behaviour": behaviour.rows(found.rows("experiment")),
+        "reset_helps": reset_helps,
+        "findings": sections.texts(hazards, audience),
+        "refused": refused,
         "checks": sections.texts(checks, audience),
         "steps": sections.texts(chronicle.steps(found.rows("plan"), found.journal), audience),
         "affected": sections.people_rows(people, audience),
@@ -142,8 +152,18 @@ def _context(found: Evidence, audience: Audience) -> dict[str, Any]:
     }
 
 
-def _partial(found: Evidence, audience: Audience) -> list[str]:
-    return [audience.text(reason) for reason in found.section("partial").values() if reason]
+def _conclusion(found: Evidence, audience: Audience) -> Conclusion:
+    """Judge the case; what was found out about its farm is told in words that the reader may see."""
+    diagnosed = found.section("diagnosis").get("before")
+    result = conclude(
+        found.counts("before"),
+        found.counts("after"),
+        found.rows("checks"),
+        started=bool(found.journal),
+        partial=[reason for reason in found.section("partial").values() if reason],
+        diagnosed=diagnosed if isinstance(diagnosed, Mapping) else None,
+    )
+    return replace(result, reasons=tuple(audience.text(reason) for reason in result.reasons))
 
 
 def _notebooks(found: Evidence, audience: Audience) -> tuple[list[Transcript], list[str]]:

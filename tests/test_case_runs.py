@@ -115,6 +115,13 @@ def test_every_cell_of_every_notebook_ran(demo: Demo, name: str) -> None:
     assert "error" not in {output.output_type for cell in cells for output in cell.outputs}
 
 
+@pytest.mark.parametrize("name", choose([]))
+def test_no_notebook_shows_a_warning(demo: Demo, name: str) -> None:
+    notebook = nbformat.read(demo.folder / "notebooks" / f"{name}.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+
+
 def test_the_charts_are_pictures(demo: Demo) -> None:
     figures = {path.name: path.read_bytes()[:8] for path in (demo.folder / "figures").glob("*.png")}
     assert {"verdicts.png", "timeline.png", "pending-exports.png"} <= figures.keys()

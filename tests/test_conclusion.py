@@ -30,6 +30,54 @@ def test_state_follows_from_the_counts(
     assert conclude(before, after, [CHECK], started=started).state == state
 
 
+def cause(name: str, people: int, *, reset: bool = False, harmless: bool = False) -> dict[str, object]:
+    return {
+        "cause": name,
+        "people": people,
+        "remedy_is_reset": reset,
+        "harmless": harmless,
+        "fix": f"Mend {name}.",
+    }
+
+
+RESET, FLOW = cause("overlooked_by_full_import", 2, reset=True), cause("no_export_flow", 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "findings", "state"),
+    [
+        ({"stale": 2}, [RESET, FLOW], "not_applied"),
+        ({"stale": 2}, [FLOW], "other_cause"),
+        ({"missing_in_ad": 2}, [FLOW], "other_cause"),
+        ({"in_sync": 2}, [cause("placeholder_as_picture", 1)], "nothing_to_fix"),
+        ({"stale": 2}, [cause("cached_picture", 2, harmless=True)], "unexplained"),
+        ({"stale": 2}, [], "unexplained"),
+    ],
+)
+def test_what_was_found_out_decides_what_is_to_be_done(
+    before: dict[str, int], findings: list[dict[str, object]], state: str
+) -> None:
+    assert conclude(before, {}, [], started=False, diagnosed={"findings": findings}).state == state
+
+
+def test_another_cause_is_named_with_what_mends_it() -> None:
+    found = conclude(
+        {"stale": 2}, {}, [], started=False, diagnosed={"findings": [cause("throttled", 1), FLOW]}
+    )
+    assert found.reasons == ("No export flow explains 3 people.", "Next: Mend no_export_flow.")
+
+
+def test_a_cause_of_the_farm_blames_nobody() -> None:
+    diagnosed = {"findings": [cause("export_never_runs", 0)]}
+    found = conclude({"missing_in_ad": 1}, {}, [], started=False, diagnosed=diagnosed)
+    assert found.reasons[0] == "Export never runs explains the farm as a whole."
+
+
+def test_whom_the_fix_would_mend_is_said_before_it() -> None:
+    found = conclude({"stale": 5}, {}, [], started=False, diagnosed={"findings": [RESET, FLOW]})
+    assert found.reasons == ("Deleting the SharePoint connector space mends it for 2 people.",)
+
+
 def test_a_failed_check_is_a_reason_not_to_say_held() -> None:
     found = conclude({"stale": 2}, {"in_sync": 2}, [CHECK, {"check": "x", "result": "failed"}], started=True)
     assert (found.state, found.reasons) == ("not_held", ("1 of 2 checks failed.",))

@@ -8,7 +8,9 @@ from pathlib import Path
 import cases
 import pandas as pd
 import pytest
+from observations import observe
 
+from kit import diagnosis, schema
 from kit.drift import Measurement
 from kit.errors import CaseError, LockedError, OutputError
 from kit.folder import CaseFolder
@@ -182,6 +184,36 @@ def test_a_new_inventory_takes_the_counts_of_its_phase_away(folder):
     folder.save(measurement("in_sync"), "after")
     folder.save_inventory(cases.people({"account": "anna"}), "before")
     assert list(folder.manifest()["counts"]) == ["after"]
+
+
+def diagnosed(folder, phase):
+    found = diagnosis.diagnose(observe({"account": "anna", "verdict": "stale"}))
+    folder.save_diagnosis(found, schema.conform(pd.DataFrame(), schema.TRACE), phase)
+    return found
+
+
+def test_a_diagnosis_comes_back_in_numbers_without_people(folder):
+    found = diagnosed(folder, "before")
+    told = folder.diagnosis("before")
+    assert (told["unexplained"], told["conclusion"]) == (1, diagnosis.conclusion(found))
+    assert "anna" not in json.dumps(told)
+
+
+def test_nobody_asked_for_causes_yet(folder):
+    assert folder.diagnosis("before") == {}
+
+
+def test_a_new_inventory_takes_the_causes_of_its_phase_away(folder):
+    diagnosed(folder, "before")
+    folder.save_inventory(cases.people({"account": "anna"}), "before")
+    assert folder.diagnosis("before") == {}
+
+
+def test_the_time_of_a_measurement_is_kept_when_the_folder_is_written_to_again(folder):
+    folder.save(measurement("stale"), "before")
+    measured = folder.measured_at("before")
+    folder.update(times={"updated": "2030-01-01T00:00:00+00:00"})
+    assert folder.measured_at("before") == measured
 
 
 @pytest.mark.parametrize(

@@ -375,3 +375,45 @@ def test_the_forecast_counts_whom_mim_has_not_joined(tmp_path):
         "2 photos differ; 1 of these people are not joined in MIM and stay as they are; "
         "one export may change 1 at most."
     )
+
+
+# The cause
+
+CASE = {"cause": "overlooked_by_full_import", "people": 1, "certainty": "1 confirmed", "harmless": False}
+OTHER = {"cause": "no_export_flow", "people": 2, "certainty": "2 confirmed", "harmless": False}
+WORDS = {"explanation": "Nothing flows.", "fix": "Add an export flow."}
+
+
+def diagnosed(*causes):
+    rows = [{**WORDS, "remedy_is_reset": cause is CASE, **cause} for cause in causes]
+    return {"findings": rows, "unexplained": 0}
+
+
+def test_where_every_cause_is_another_one_there_are_no_steps(tmp_path, saved):
+    assert plan_of(tmp_path, found=saved, diagnosed=diagnosed(OTHER)).steps == ()
+
+
+def test_where_every_cause_is_another_one_the_first_finding_says_so_and_what_mends_it(tmp_path, saved):
+    first = plan_of(tmp_path, found=saved, diagnosed=diagnosed(OTHER)).findings.iloc[0]
+    told = "deleting the SharePoint connector space is not the remedy"
+    assert (first["severity"], first["finding"], first["remedy"]) == ("stop", told, "Add an export flow.")
+
+
+def test_where_every_cause_is_another_one_the_fix_refuses_to_begin(tmp_path, saved):
+    with pytest.raises(SafetyError, match="is not the remedy"):
+        plan_of(tmp_path, found=saved, diagnosed=diagnosed(OTHER)).refuse_hazards()
+
+
+def test_where_every_cause_is_another_one_nothing_is_forecast(tmp_path, saved):
+    fix = plan_of(tmp_path, found=saved, diagnosed=diagnosed(OTHER))
+    assert plan.forecast(fix, everyone()).startswith("There is no plan: ")
+
+
+def test_a_cause_that_the_reset_mends_gives_the_plan_beside_others(tmp_path, saved):
+    made = plan_of(tmp_path, found=saved, diagnosed=diagnosed(CASE, OTHER))
+    assert len(made.steps) == len(plan_of(tmp_path, found=saved).steps)
+
+
+def test_a_plan_without_a_diagnosis_says_that_the_cause_is_not_known(tmp_path, saved):
+    found = plan_of(tmp_path, found=saved).findings
+    assert found.loc[found["finding"] == "the causes were not looked for", "severity"].tolist() == ["warn"]

@@ -15,9 +15,10 @@ from bs4 import BeautifulSoup
 from nbformat import v4
 from PIL import Image
 
-from kit import charts, gallery, writeup
+from kit import charts, gallery, remedy, writeup
 from kit.errors import CaseError, OutputError, SafetyError
 from kit.photos import PhotoStore
+from kit.sections import CHART_PLACES
 
 GUID = "11111111-2222-3333-4444-55555555550"
 PEOPLE = [
@@ -361,3 +362,116 @@ def test_not_applied_yet(tmp_path: Path) -> None:
     page = writeup.write(folder).path.read_text(encoding="utf-8")
     assert "Not applied yet" in page
     assert "4 people are stale, and nothing has been changed." in page
+
+
+FINDING = {
+    "cause": "no_picture_in_sharepoint",
+    "people": 4,
+    "certainty": "4 confirmed",
+    "explanation": "The picture of contoso\\ann was not carried on.",
+    "evidence": "p.obrien@contoso.example, other\\ann-2 and 3 more",
+    "refuted_by": "a flow",
+    "fix": "Ask Björn Åkesson for the flow.",
+    "remedy_is_reset": False,
+    "harmless": False,
+}
+
+
+def followed(folder: Path, **changes: object) -> Path:
+    """Add to a case what following its people through MIM gave, and no fix; see `build_case`."""
+    people = pd.read_parquet(folder / "before" / "people.parquet")
+    with PhotoStore(folder / "before" / "photos.sqlite") as store:
+        held = store.put(portrait((10, 200, 10)))
+    trace = people[["person", "account"]].assign(
+        sharepoint_connector_space="old",
+        sharepoint_connector_space_sha256=held,
+        stopped_at="metaverse",
+        sharepoint_object="",
+        sharepoint_object_account="other\\ann-2",
+    )
+    trace.loc[1:, ["sharepoint_connector_space", "sharepoint_connector_space_sha256"]] = ["absent", ""]
+    trace.to_parquet(folder / "before" / "trace.parquet")
+    causes = people[["person", "account", "verdict"]].assign(cause=FINDING["cause"], certainty="confirmed")
+    causes.to_parquet(folder / "before" / "diagnosis.parquet")
+    manifest = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    del manifest["counts"]["after"], manifest["plan"]
+    told = {"findings": [FINDING | changes], "unexplained": 0, "conclusion": ""}
+    refused = {"severity": "stop", "finding": remedy.REFUSED, "consequence": "", "remedy": ""}
+    manifest |= {"diagnosis": {"before": told}, "findings": [refused, *MANIFEST["findings"]]}
+    (folder / "case.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "after" / "people.parquet").unlink()
+    (folder / "journal.jsonl").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write the page of a case whose cause is not the one that the reset mends."""
+    folder = followed(build_case(tmp_path_factory.mktemp("outputs") / "demo-2"))
+    return writeup.write(folder).path.read_text(encoding="utf-8")
+
+
+def said(page: str, heading: str) -> str:
+    """Return the words of one section."""
+    sections = BeautifulSoup(page, "html.parser").find_all("section")
+    (found,) = [section for section in sections if section.h2.get_text().startswith(heading)]
+    return " ".join(found.get_text(" ").split())
+
+
+def test_another_cause_is_the_first_thing_said(other: str) -> None:
+    told = BeautifulSoup(other, "html.parser").find(class_="conclusion").get_text(" ")
+    assert "Another cause" in told
+    assert "No picture in SharePoint explains 4 people." in told
+    assert "Next: Ask person-" in told
+
+
+def test_the_story_of_the_reset_is_not_told_of_another_cause(other: str) -> None:
+    told = said(other, "What was wrong")
+    assert "an address that never changes" not in told
+    assert "was not carried on" in told
+
+
+def test_what_mends_the_other_cause_stands_where_the_fix_would(other: str) -> None:
+    told = said(other, "The fix")
+    assert "is not the remedy here" in told
+    assert "no picture in SharePoint : Ask person-" in told
+
+
+def test_why_says_how_many_the_causes_explain(other: str) -> None:
+    told = said(other, "Why")
+    assert "1 cause explains why the photos of 4 people have drifted; nobody is left unexplained." in told
+    assert "<strong>confirmed</strong>" in other
+
+
+@pytest.mark.parametrize("identifier", [*IDENTIFIERS, "other\\ann-2", "ann-2", "p.obrien@contoso.example"])
+def test_no_identifier_is_left_of_what_a_diagnosis_saw(other: str, identifier: str) -> None:
+    assert identifier not in html.unescape(other)
+
+
+def test_the_connector_space_stands_between_the_two(other: str) -> None:
+    cards = BeautifulSoup(other, "html.parser").find_all("article")
+    captions = [caption.get_text() for caption in cards[0].find_all("figcaption")]
+    assert captions == ["SharePoint now", "connector space", "AD now"]
+    assert "stopped at metaverse: no picture in SharePoint (confirmed)" in cards[0].get_text()
+    assert [card.find(class_="empty").get_text() for card in cards[1:]] == ["no object"] * 3
+
+
+def test_a_damaged_trace_is_named_and_the_rest_is_told(tmp_path: Path) -> None:
+    folder = followed(build_case(tmp_path / "case"))
+    (folder / "before" / "trace.parquet").write_bytes(b"torn")
+    page = writeup.write(folder).path.read_text(encoding="utf-8")
+    assert "The trace before the fix cannot be read." in page
+    assert len(BeautifulSoup(page, "html.parser").find_all("article")) == 4
+
+
+def test_every_chart_stands_in_one_section(tmp_path: Path) -> None:
+    folder = build_case(tmp_path / "case")
+    for name in (*CHART_PLACES, "another"):
+        charts.save(charts.verdicts({"stale": 1}), folder / "figures" / f"{name}.png")
+    page = writeup.write(folder).path.read_text(encoding="utf-8")
+    headings = [
+        figure.find_parent("section").h2.get_text()
+        for figure in BeautifulSoup(page, "html.parser").find_all("figure", class_="chart")
+    ]
+    assert len(headings) == len(CHART_PLACES) + 1
+    assert headings.count("More charts") == 5
