@@ -18,16 +18,19 @@ _NONE = parse_run_details("<run-history/>").join(tabulate([])[["status"]])
 """No runs and no steps."""
 
 
+_PROFILES = RunProfiles()
+
+
 def of(
     people: pd.DataFrame,
     *,
     directory_agent: str,
     sharepoint_agent: str,
-    history: pd.DataFrame | None,
-    steps: pd.DataFrame | None,
-    run_profiles: RunProfiles,
-    changes: Iterable[Change],
-    written: pd.DataFrame | None,
+    history: pd.DataFrame | None = None,
+    steps: pd.DataFrame | None = None,
+    run_profiles: RunProfiles = _PROFILES,
+    changes: Iterable[Change] = (),
+    written: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the time columns of `kit.schema.TRACE` for some people.
 

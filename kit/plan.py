@@ -162,16 +162,20 @@ def make(
     if configuration is not None:
         check_names(case, configuration)
         _check_first_export(case, configuration, first_export)
-    with_photo = int((people["directory_sha256"] != "").sum())
-    share = max(1, round(with_photo * export_limit_percent / 100))
-    limit = min(share, export_limit) if export_limit else share
-    expected = changes(people)
+    limit, expected = _limit(people, export_limit_percent, export_limit), changes(people)
     counts = _photo_counts(people, expected, limit) | (_object_counts(case, baseline) if baseline else {})
     laid_out = steps(case, run_order, first_export=first_export, canary=_canary(people, canary))
     findings = _findings(people, configuration, diagnosed)
     if remedy.is_refused(findings):
         return Plan((), expected.head(0), findings, limit)
     return Plan(tuple(_with_count(step, counts) for step in laid_out), expected, findings, limit)
+
+
+def _limit(people: pd.DataFrame, percent: float, number: int) -> int:
+    """Return the most photos that one export may change: the lesser of a share and, unless 0, a number."""
+    with_photo = int((people["directory_sha256"] != "").sum())
+    share = max(1, round(with_photo * percent / 100))
+    return min(share, number) if number else share
 
 
 def read_configuration(case: Case) -> Configuration | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from kit import hops, milestones, schema
 from kit.case import Case
-from kit.changes import Change
 from kit.configuration import Configuration
 from kit.errors import KitError, SourceError
 from kit.flow import PhotoFlow
@@ -19,7 +18,6 @@ from kit.holdings import Trail
 from kit.hops import Comparisons
 from kit.mim import SynchronizationService
 from kit.progress import Progress, quiet
-from kit.settings import RunProfiles
 from kit.spaces import Spaces
 from kit.store import PhotoStore
 
@@ -27,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 LIMIT = 500
 """How many people are looked up where each one costs queries of their own."""
-
-_PROFILES = RunProfiles()
 _NEEDED = (
     *("person", "account", "profile_account", "distinguished_name", "in_directory", "in_sharepoint"),
     *("directory_sha256", "sharepoint_sha256", "error_kind", "partial"),
@@ -45,19 +41,14 @@ def follow(
     sharepoint_agent: str,
     configuration: Configuration | None = None,
     csexport_folder: Path | None = None,
-    history: pd.DataFrame | None = None,
-    steps: pd.DataFrame | None = None,
-    run_profiles: RunProfiles = _PROFILES,
-    changes: Iterable[Change] = (),
-    written: pd.DataFrame | None = None,
     limit: int = LIMIT,
     progress: Progress = quiet,
+    **recorded: Any,  # noqa: ANN401 - the options of kit.milestones.of
 ) -> pd.DataFrame:
     """Follow the photos of some people through every hop.
 
-    Files of csexport are read where both agents' are whole and new; else everybody is asked for through WMI.
-    The metaverse's value is inferred, because nothing shows it: from the join, from the import flows of the
-    configuration, and from what waits or has arrived on the directory's side.
+    Files of csexport are read where both agents' are whole and new, else WMI is asked. The metaverse is
+    inferred: from the join, the configuration's flows, and what waits or has arrived behind it.
 
     Parameters
     ----------
@@ -68,14 +59,14 @@ def follow(
         With the pictures that SharePoint and the directory show; the connector spaces' are added.
     directory_agent, sharepoint_agent : str
         Names of the management agents.
-    configuration : Configuration or None
-    csexport_folder : Path or None
-        With files of csexport.
-    history, steps, run_profiles, changes, written
-        As of `kit.milestones.of`; a file of csexport older than the history's last run is not used.
+    configuration, csexport_folder
+        As far as there are any.
     limit : int
         Most people to ask WMI about: a sample, even over the verdicts and always the same.
     progress : Progress
+    **recorded
+        ``history``, ``steps``, ``run_profiles``, ``changes``, ``written`` of `kit.milestones.of`; a file of
+        csexport older than the history's last run is not used.
 
     Returns
     -------
@@ -91,7 +82,7 @@ def follow(
         The store cannot be written.
     """
     spaces = Spaces(service, store, directory_agent, sharepoint_agent, progress)
-    files = spaces.files(csexport_folder, history) if csexport_folder else None
+    files = spaces.files(csexport_folder, recorded.get("history")) if csexport_folder else None
     trails, source = _trails(people, spaces, files, limit)
     flow, comparisons = _flow(configuration), Comparisons(store, people)
     rows = [
@@ -99,14 +90,7 @@ def follow(
         for row in progress(_records(people), "hops", len(people))
     ]
     times = milestones.of(
-        people,
-        directory_agent=directory_agent,
-        sharepoint_agent=sharepoint_agent,
-        history=history,
-        steps=steps,
-        run_profiles=run_profiles,
-        changes=changes,
-        written=written,
+        people, directory_agent=directory_agent, sharepoint_agent=sharepoint_agent, **recorded
     )
     return schema.conform(pd.DataFrame(rows, index=people.index).join(times), schema.TRACE)
 
