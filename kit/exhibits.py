@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from kit import runs, schema, signs
+from kit import addresses, runs, schema, signs
 from kit.cause import Cause
 from kit.observation import Observation
 
@@ -45,17 +45,28 @@ _FLAGS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """What yes and no of a flag mean."""
 _TEXTS: Mapping[str, str] = MappingProxyType(
     {
-        "picture_url": "address of the picture",
         "directory_sha256": "photo in Active Directory",
         "fresh_sha256": "file behind the cache",
         "mail": "mail address in the directory",
         "work_email": "mail address in SharePoint",
         "site_copy": "address in the site's copy",
         "search_picture": "address in people search",
-        "detail": "findings of the comparison",
     }
 )
 """Texts that are somebody's own: only whether there is one is told."""
+_UNTOLD = frozenset({"detail"})
+"""Columns to read, not to count."""
+_FORMS: Mapping[str, str] = MappingProxyType(
+    {
+        "thumbnail": "a thumbnail's address, the same after every upload",
+        "imported": "the address of an imported file without thumbnails",
+        "placeholder": "a placeholder's address",
+        "other": "an address of another kind",
+        "unusable": "an address that cannot be asked",
+        "": "no address of a picture",
+    }
+)
+"""What the address of a picture is, by its form; see `kit.addresses.Place`."""
 _CODES: Mapping[str, str] = MappingProxyType(
     {
         "verdict": "verdict",
@@ -103,18 +114,18 @@ def told(cause: Cause, observation: Observation, people: pd.Series) -> str:
         name, account or address is in it.
     """
     mine = observation.people[people]
-    columns = [one for one in cause.evidence if not one.startswith("farm: ")]
+    columns = [one for one in cause.evidence if not one.startswith("farm: ") and one not in _UNTOLD]
     seen = [text for column in columns for text in _column(mine, column)] if len(mine) else []
-    wide = [
-        _farm(one.removeprefix("farm: "), cause, observation) for one in cause.evidence if one not in columns
-    ]
+    asked = [one.removeprefix("farm: ") for one in cause.evidence if one.startswith("farm: ")]
+    wide = [_farm(about, cause, observation) for about in asked]
     return "; ".join(filter(None, [*seen, *wide]))
 
 
 def _column(people: pd.DataFrame, column: str) -> list[str]:
     if column in _RANGES:
         return [_range(people[column], _RANGES[column])]
-    counts = _phrases(people, column).value_counts()
+    phrases = _phrases(people, column)
+    counts = phrases[phrases.ne("")].value_counts()
     told = [f"{phrase}: {count:,} of {len(people):,}" for phrase, count in counts.head(_MOST).items()]
     if rest := int(counts.iloc[_MOST:].sum()):
         told.append(f"otherwise: {rest:,} of {len(people):,}")
@@ -175,15 +186,26 @@ def _second(people: pd.DataFrame) -> pd.Series:
     )
 
 
+def _address(people: pd.DataFrame) -> pd.Series:
+    forms = people["picture_url"].map(lambda url: addresses.place(url).form if url else "")
+    return forms.map(_FORMS)
+
+
 def _error(people: pd.DataFrame) -> pd.Series:
     status = people["error"].str.extract(r"\bHTTP (\d{3})\b", expand=False)
     return ("answered with HTTP " + status).fillna(
-        people["error"].ne("").map({True: "an error without an HTTP status", False: "no error"})
+        people["error"].ne("").map({True: "an error without an HTTP status", False: ""})
     )
 
 
 _DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = MappingProxyType(
-    {"sharepoint_object_account": _owner, "profile_account": _form, "profile_of": _second, "error": _error}
+    {
+        "sharepoint_object_account": _owner,
+        "profile_account": _form,
+        "profile_of": _second,
+        "picture_url": _address,
+        "error": _error,
+    }
 )
 """Texts of which only something derived is told."""
 

@@ -40,7 +40,8 @@ def test_the_case_says_what_was_seen_of_how_many(tmp_path: Path) -> None:
 
     assert finding["evidence"] == (
         "SharePoint connector space holds an old picture: 2 of 2; no picture waits for import: 2 of 2; "
-        "with address of the picture: 2 of 2; uploaded: 2026-05-15 12:00 to 2026-05-18 12:00 UTC; "
+        "a thumbnail's address, the same after every upload: 2 of 2; "
+        "uploaded: 2026-05-15 12:00 to 2026-05-18 12:00 UTC; "
         "a full import since the upload: 2 of 2; no delta import since the upload: 2 of 2; "
         "photos flow from SharePoint to Active Directory"
     )
