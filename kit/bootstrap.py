@@ -111,7 +111,8 @@ def _test(options: list[str]) -> int:
     python = environment.prepare(files, _announce)
     os.chdir(PROJECT)
     # Without options: all tests, one process per processor, and each file whole, for the farm it started.
-    return _continue_in(python, ["-m", "pytest", *(options or ["-n", "auto", "--dist", "loadfile"])])
+    workers = str((os.cpu_count() or 1) + 1)  # one more than processors: many tests wait for a server
+    return _continue_in(python, ["-m", "pytest", *(options or ["-n", workers, "--dist", "loadfile"])])
 
 
 def _compiles_kerberos() -> bool:
