@@ -110,9 +110,11 @@ def _test(options: list[str]) -> int:
         os.environ.setdefault("CFLAGS", "-O0")  # a third of the time, for code that only tests run
     python = environment.prepare(files, _announce)
     os.chdir(PROJECT)
-    # Without options: all tests, one process per processor, and each file whole, for the farm it started.
-    workers = str((os.cpu_count() or 1) + 1)  # one more than processors: many tests wait for a server
-    return _continue_in(python, ["-m", "pytest", *(options or ["-n", workers, "--dist", "loadfile"])])
+    # Without options: all tests, each file whole, for the farm it started. pytest-xdist would keep files of
+    # few tests to the end, which are the longest; and as many tests wait for a server, one process is added.
+    workers = str((os.cpu_count() or 1) + 1)
+    everything = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
+    return _continue_in(python, ["-m", "pytest", *(options or everything)])
 
 
 def _compiles_kerberos() -> bool:
