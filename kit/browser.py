@@ -7,10 +7,8 @@ holds the one looked at last and no other photo, however the front end is set to
 from __future__ import annotations
 
 import importlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -20,18 +18,10 @@ from kit.figure import WIDTH
 from kit.pair import Pair
 from kit.sheet import sheet
 
-_INTERACTIVE = "JPY_SESSION_NAME"
-"""Set for the kernels that JupyterLab starts, and not for those of papermill."""
-
 EVERY = ""
 """A filter that lets everybody through."""
 SIZES = {"small": (2, WIDTH), "medium": (1, WIDTH), "large": (1, 1.5 * WIDTH)}
 """Pairs in a row and the sheet's width in inches, by what the size is called."""
-
-
-def possible() -> bool:
-    """Whether somebody watches who can press buttons, and ipywidgets is there to make them."""
-    return _INTERACTIVE in os.environ and find_spec("ipywidgets") is not None
 
 
 class Browser:

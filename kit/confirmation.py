@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import getpass
 import importlib
-import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from kit.errors import OutputError
+from kit.progress import has_buttons
 from kit.sequence import CONFIRMATIONS
 
 PAUSED = "schedules_paused"
 """What the experiment asks for before each attempt, apart from the gates of the fix."""
-_INTERACTIVE = "JPY_SESSION_NAME"
-"""Set for the kernels that JupyterLab starts, and not for those of papermill."""
 
 
 class Confirmations:
@@ -87,7 +84,7 @@ class Confirmations:
         Its click arrives while the cell waits only where the front end and the kernel talk about widgets in a
         subshell (JupyterLab 4.4 and ipykernel 7 on); elsewhere the file does.
         """
-        if _INTERACTIVE not in os.environ or find_spec("ipywidgets") is None:
+        if not has_buttons():
             return
         widgets: Any = importlib.import_module("ipywidgets")
         show: Any = importlib.import_module("IPython.display").display

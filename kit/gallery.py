@@ -9,9 +9,9 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kit import browser
 from kit.browser import Browser
 from kit.pair import Pair, Trail
+from kit.progress import has_buttons
 from kit.sheet import AT_MOST, BLOCKS, pixelated, sheet, thumbnail
 from kit.store import PhotoStore
 
@@ -122,7 +122,7 @@ def show(pairs: Sequence[Pair], title: str, at_most: int = AT_MOST) -> Figure | 
     Figure or Browser
         Somebody who runs the notebook in JupyterLab, with ipywidgets installed, can browse; else one sheet.
     """
-    if at_most and pairs and browser.possible():
+    if at_most and pairs and has_buttons():
         return Browser(ordered(pairs), title, at_most)
     return sheet(ordered(pairs), title, at_most=at_most)
 

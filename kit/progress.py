@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import Any
 
 from tqdm import tqdm
@@ -12,7 +13,8 @@ from tqdm import tqdm
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Wraps the items of long work: ``progress(items, description, total)`` yields the same items."""
 
-_INTERACTIVE = ("JPY_SESSION_NAME", "VSCODE_PID", "VSCODE_CWD")
+_JUPYTERLAB = "JPY_SESSION_NAME"
+_INTERACTIVE = (_JUPYTERLAB, "VSCODE_PID", "VSCODE_CWD")
 """Set for kernels that JupyterLab or VS Code started, and not for those of papermill."""
 
 
@@ -25,6 +27,11 @@ def quiet(items: Iterable[Any], description: str, total: int) -> Iterable[Any]: 
     [1, 2]
     """
     return items
+
+
+def has_buttons() -> bool:
+    """Whether somebody watches in JupyterLab who can press buttons, and ipywidgets is there to make them."""
+    return _JUPYTERLAB in os.environ and find_spec("ipywidgets") is not None
 
 
 def bar(items: Iterable[Any], description: str, total: int) -> Iterable[Any]:

@@ -4,13 +4,10 @@ As in ``resync_process.py``: each process kills itself at the first moment of it
 MOMENTS does not name, and adds it; the last one finds none and ends the experiment.
 """
 
-import os
-import signal
 import sys
-import traceback
 from pathlib import Path
 
-from resync_process import deadly
+from resync_process import killed_at_each_moment
 
 from kit import case as cases
 from kit import sources
@@ -18,7 +15,6 @@ from kit.confirmation import PAUSED
 from kit.execution import Patience
 from kit.experiment import Experiment
 from kit.folder import CaseFolder
-from kit.journal import Journal
 
 
 def make(case_file):
@@ -29,25 +25,5 @@ def make(case_file):
         testing.run(apply=True)
 
 
-def attempt(case_file, moments):
-    Journal.write = deadly(Journal.write, moments)
-    try:
-        make(case_file)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
-def main(case_file, moments):
-    while True:
-        child = os.fork()
-        if child == 0:
-            os._exit(attempt(case_file, moments))
-        _, status = os.waitpid(child, 0)
-        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            return os.waitstatus_to_exitcode(status)
-
-
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(killed_at_each_moment(make, *map(Path, sys.argv[1:])))

@@ -45,20 +45,20 @@ def fix(case_file):
         fixing.run(apply=True)
 
 
-def killed_at_each_moment(case_file, moments):
+def killed_at_each_moment(work, case_file, moments):
     while True:
         child = os.fork()
         if child == 0:
-            os._exit(attempt(case_file, moments))
+            os._exit(attempt(work, case_file, moments))
         _, status = os.waitpid(child, 0)
         if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
             return os.waitstatus_to_exitcode(status)
 
 
-def attempt(case_file, moments):
+def attempt(work, case_file, moments):
     Journal.write = deadly(Journal.write, moments)
     try:
-        fix(case_file)
+        work(case_file)
     except BaseException:
         traceback.print_exc()
         return 1
@@ -93,4 +93,4 @@ def deadly(write, moments):
 
 if __name__ == "__main__":
     case_file, *rest = map(Path, sys.argv[1:])
-    sys.exit(killed_at_each_moment(case_file, *rest) if rest else fix(case_file))
+    sys.exit(killed_at_each_moment(fix, case_file, *rest) if rest else fix(case_file))
